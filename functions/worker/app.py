@@ -1,0 +1,27 @@
+"""Worker: one SQS message is one slice of one client's stream."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from aws_lambda_powertools.utilities.batch import BatchProcessor, EventType, process_partial_response
+from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
+from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
+from aws_lambda_powertools.utilities.typing import LambdaContext
+
+from sluice import wiring
+from sluice.messages import SliceMessage
+from sluice.observability import count_slice, logger, metrics
+
+processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+
+
+def run_one(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    message = SliceMessage.model_validate_json(record.body)
+    left = timedelta(milliseconds=lambda_context.get_remaining_time_in_millis())
+    count_slice(wiring.run_slice(message, deadline=datetime.now(UTC) + left))
+
+
+@metrics.log_metrics
+@logger.inject_lambda_context(clear_state=True)
+def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
+    return process_partial_response(event, run_one, processor, context)

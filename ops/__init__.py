@@ -1,0 +1,1 @@
+"""The `sluice` command: for operators and for trying Sluice on one machine."""

@@ -1,0 +1,1 @@
+"""The subcommands of `sluice`: parse, call one room of ops, print."""

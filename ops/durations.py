@@ -1,0 +1,31 @@
+"""Durations as people write them in a clients file: ``90s``, ``5m``, ``24h``, ``7d``."""
+
+from __future__ import annotations
+
+import re
+from datetime import timedelta
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator
+
+_UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
+_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+
+
+def parse_duration(value: Any) -> Any:
+    """Turn ``5m`` into a timedelta; anything else is left for pydantic to judge."""
+    if isinstance(value, str) and (match := _TEXT.fullmatch(value.strip())):
+        return timedelta(**{_UNITS[match[2]]: float(match[1])})
+    return value
+
+
+def duration_text(value: timedelta) -> str:
+    """The shortest exact text: ``24h`` rather than ``86400s``."""
+    seconds = int(value.total_seconds())
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds and seconds % size == 0:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
+Duration = Annotated[timedelta, BeforeValidator(parse_duration)]

@@ -1,0 +1,1 @@
+"""The pure part: words, rules and ports. Standard library only; imports nothing of Sluice."""

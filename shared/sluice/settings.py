@@ -1,0 +1,33 @@
+"""What a deployed function is told by its environment, checked on its first line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from sluice.core.errors import SettingInvalid
+
+
+class Settings(BaseModel):
+    """Environment of a Sluice function. Secrets are named here, never held here."""
+
+    model_config = ConfigDict(frozen=True, populate_by_name=True, extra="ignore")
+
+    stage: Literal["local", "prod"] = Field(alias="SLUICE_STAGE")
+    state_table: str = Field(alias="SLUICE_STATE_TABLE", min_length=1)
+    registry_table: str = Field(alias="SLUICE_REGISTRY_TABLE", min_length=1)
+    queue_url: str = Field(alias="SLUICE_QUEUE_URL", min_length=1)
+    database_secret: str = Field(alias="SLUICE_DATABASE_SECRET", default="")
+
+    @classmethod
+    def read(cls, environment: Mapping[str, str]) -> Self:
+        """Check the environment; SettingInvalid names every variable that is missing or wrong."""
+        try:
+            return cls.model_validate(dict(environment))
+        except ValidationError as error:
+            wrong = "; ".join(f"{e['loc'][0]}: {e['msg'].lower()}" for e in error.errors())
+            raise SettingInvalid(
+                f"environment: {wrong}. These are set by template.yaml; deploy it again"
+            ) from error

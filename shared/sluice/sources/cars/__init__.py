@@ -1,0 +1,1 @@
+"""The cars catalogue: two shapes of one vendor's API, one stream."""

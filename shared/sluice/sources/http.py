@@ -1,0 +1,294 @@
+"""The one room in which HTTP is spoken and retried.
+
+A request is bounded four ways: each wait on its socket, its whole time, the slice's time, and the
+size of its answer. What the vendor says is sorted into errors by ``answers.py``; those that may pass
+are tried again here, with full jitter, as long as the wait is short. A longer wait is not slept: the
+error carries it to the slice's continuation.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Generic, TypeVar
+
+import httpx
+from tenacity import RetryCallState, Retrying, retry_if_exception_type
+
+from sluice.core.budget import Budget
+from sluice.core.errors import (
+    CredentialsRefused,
+    RequestRefused,
+    SluiceError,
+    VendorAnswerBroken,
+    VendorThrottled,
+    VendorUnavailable,
+    WaitForVendor,
+)
+from sluice.core.slices import Traffic
+from sluice.sources.answers import Answer, asked_at, error_of, read_body, retry_after_of
+from sluice.sources.connections import Connection
+from sluice.sources.counting import TrafficCount
+from sluice.sources.deadline import Limit, limited
+from sluice.sources.pacing import LONGEST_SLEEP
+from sluice.sources.urls import resolve
+
+T = TypeVar("T")
+Auth = Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]]
+"""From a credential to the headers and query parameters that carry it."""
+
+MOST_REDIRECTS = 3
+LEAST_TIME = timedelta(milliseconds=100)
+NAP_SECONDS = 0.25
+_PASSING = (VendorThrottled, VendorUnavailable, VendorAnswerBroken)
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """Bounds of one request. Seconds; ``total`` spans connecting, asking and the whole answer."""
+
+    connect: float = 5.0
+    read: float = 15.0
+    write: float = 5.0
+    pool: float = 5.0
+    total: float = 25.0
+    body_bytes: int = 32 * 1024 * 1024
+    attempts: int = 5
+    first_wait: float = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Got(Generic[T]):
+    """What was made of an answer, and how many requests it took."""
+
+    value: T
+    requests: int
+
+
+class VendorHttp:
+    """A stream's conversation with its vendor account during one slice. Safe to use from threads.
+
+    ``refresh`` fetches the credentials anew; it is called at most once, when the vendor refuses
+    those at hand. ``chance`` returns a number in [0, 1).
+    """
+
+    def __init__(
+        self,
+        connection: Connection,
+        *,
+        auth: Auth,
+        credentials: str,
+        refresh: Callable[[], str],
+        sleep: Callable[[float], None],
+        monotonic: Callable[[], float],
+        chance: Callable[[], float],
+        limits: Limits = Limits(),  # noqa: B008 - frozen
+    ) -> None:
+        self._connection = connection
+        self._auth = auth
+        self._keys = _Keys(credentials, refresh)
+        self._sleep = sleep
+        self._monotonic = monotonic
+        self._chance = chance
+        self._limits = limits
+        self._count = TrafficCount()
+        self._stop = threading.Event()
+
+    def get(
+        self,
+        path: str,
+        params: Mapping[str, str | int],
+        read: Callable[[Answer], T],
+        *,
+        budget: Budget,
+        attempts: int | None = None,
+    ) -> Got[T]:
+        """Ask for ``path`` under the base URL and return what ``read`` makes of the answer.
+
+        ``read`` raises VendorAnswerBroken for an answer it does not believe: it is asked for again.
+        Raises the errors of the status table; VendorThrottled and VendorUnavailable carry
+        ``retry_after`` when a wait was asked for that is too long to sleep.
+        """
+        call = _Call(path, params, budget)
+        retrying = Retrying(
+            retry=retry_if_exception_type(_PASSING),
+            wait=self._wait,
+            stop=lambda state: self._must_stop(state, budget, attempts or self._limits.attempts),
+            sleep=self._nap,
+            reraise=True,
+        )
+        value = retrying(self._attempt, call, read)
+        return Got(value, call.requests)
+
+    def side_by_side(self, most: int) -> int:
+        """How many requests may be under way at once at our own pace."""
+        return self._connection.pace.side_by_side(most)
+
+    def page(self) -> None:
+        """Count a page that was believed."""
+        self._count.page()
+
+    def traffic(self) -> Traffic:
+        return self._count.so_far()
+
+    def stop(self) -> None:
+        """End requests under way in other threads; they raise VendorUnavailable."""
+        self._stop.set()
+
+    def resume(self) -> None:
+        """Allow requests again after ``stop``."""
+        self._stop.clear()
+
+    def _attempt(self, call: _Call, read: Callable[[Answer], T]) -> T:
+        self._nap(self._connection.pace.reserve(call.budget.time_left()))
+        try:
+            return read(self._ask(call))
+        except SluiceError:
+            self._count.failed()
+            raise
+
+    def _ask(self, call: _Call) -> Answer:
+        key = self._keys.current
+        try:
+            return self._follow(call, key)
+        except CredentialsRefused:
+            return self._follow(call, self._keys.after_refusal_of(key))
+
+    def _follow(self, call: _Call, key: str) -> Answer:
+        """One question, led on by redirects within the vendor's host."""
+        headers, secret = self._auth(key)
+        url = httpx.URL(self._connection.base.url + call.path)
+        url = url.copy_merge_params(dict(call.params)) if call.params else url
+        for _ in range(1 + MOST_REDIRECTS):
+            answer = self._send(call, url.copy_merge_params(secret) if secret else url, headers)
+            if isinstance(answer, Answer):
+                return answer
+            url = resolve(self._connection.base, answer)
+        raise VendorAnswerBroken(f"{call.path}: the vendor redirects in circles")
+
+    def _send(self, call: _Call, url: httpx.URL, headers: Mapping[str, str]) -> Answer | str:
+        """Ask once; the answer, or where it redirects to. Foreign errors end here."""
+        total = min(self._limits.total, call.budget.time_left().total_seconds())
+        if self._stop.is_set() or total < LEAST_TIME.total_seconds():
+            raise VendorUnavailable(f"{call.path}: no time is left in this slice to ask")
+        request = self._connection.client.build_request(
+            "GET", url, headers=headers, timeout=self._timeout(total)
+        )
+        self._count.asked(again=call.requests > 0)
+        call.requests += 1
+        began = self._monotonic()
+        try:
+            with limited(Limit(began + total, self._stop)):
+                return self._receive(call, request, began, began + total)
+        except httpx.TimeoutException as error:
+            raise VendorUnavailable(f"{call.path}: the vendor did not answer in time") from error
+        except httpx.RemoteProtocolError as error:
+            raise VendorAnswerBroken(f"{call.path}: the answer is cut or not HTTP") from error
+        except (httpx.TransportError, OSError) as error:
+            raise VendorUnavailable(f"{call.path}: the vendor cannot be reached: {error}") from error
+
+    def _receive(
+        self, call: _Call, request: httpx.Request, began: float, until: float
+    ) -> Answer | str:
+        def check() -> None:
+            if self._stop.is_set() or self._monotonic() > until:
+                raise VendorUnavailable(f"{call.path}: the answer took too long")
+
+        response = self._connection.client.send(request, stream=True)
+        try:
+            if response.status_code in _REDIRECTS and "location" in response.headers:
+                return str(response.headers["location"])
+            self._judge(call, response)
+            body = read_body(response, self._limits.body_bytes, check)
+        finally:
+            response.close()
+        took = self._monotonic() - began
+        self._count.answered(took, len(body))
+        now = call.budget.clock()
+        return Answer(body, asked_at(response.headers, now, timedelta(seconds=took)))
+
+    def _judge(self, call: _Call, response: httpx.Response) -> None:
+        wait = retry_after_of(response.headers, call.budget.clock())
+        error = error_of(response.status_code, call.path, retry_after=wait)
+        if error is None:
+            return
+        if isinstance(error, VendorThrottled) and wait:
+            self._connection.pace.hold(wait)
+        raise error
+
+    def _timeout(self, total: float) -> httpx.Timeout:
+        most = self._limits
+        return httpx.Timeout(
+            connect=min(most.connect, total),
+            read=min(most.read, total),
+            write=min(most.write, total),
+            pool=min(most.pool, total),
+        )
+
+    def _wait(self, state: RetryCallState) -> float:
+        """What the vendor asked for, or full jitter: anywhere between nothing and a doubling bound."""
+        asked = _wait_asked(state)
+        if asked is not None:
+            return asked.total_seconds()
+        bound = self._limits.first_wait * 2 ** (state.attempt_number - 1)
+        return self._chance() * min(bound, LONGEST_SLEEP.total_seconds())
+
+    def _must_stop(self, state: RetryCallState, budget: Budget, attempts: int) -> bool:
+        wait = timedelta(seconds=state.upcoming_sleep)
+        return (
+            state.attempt_number >= attempts
+            or wait > LONGEST_SLEEP
+            or wait + LEAST_TIME >= budget.time_left()
+            or self._stop.is_set()
+        )
+
+    def _nap(self, seconds: float) -> None:
+        """Sleep in short steps, so that a stop is obeyed."""
+        while seconds > 0 and not self._stop.is_set():
+            step = min(seconds, NAP_SECONDS)
+            self._sleep(step)
+            seconds -= step
+
+
+@dataclass(slots=True)
+class _Call:
+    """One question and how often it was asked."""
+
+    path: str
+    params: Mapping[str, str | int]
+    budget: Budget
+    requests: int = 0
+
+
+class _Keys:
+    """The credentials at hand, fetched anew once when they are refused."""
+
+    def __init__(self, credentials: str, refresh: Callable[[], str]) -> None:
+        self.current = credentials
+        self._refresh = refresh
+        self._refreshed = False
+        self._lock = threading.Lock()
+
+    def after_refusal_of(self, refused: str) -> str:
+        """The credentials to try instead; raises the refusal again when there are none."""
+        with self._lock:
+            if not self._refreshed:
+                self._refreshed = True
+                self.current = self._refresh()
+                return self.current
+            if self.current != refused:
+                return self.current
+        raise CredentialsRefused("the vendor refuses our credentials, also freshly read ones")
+
+
+def _wait_asked(state: RetryCallState) -> timedelta | None:
+    error = state.outcome.exception() if state.outcome else None
+    return error.retry_after if isinstance(error, WaitForVendor) else None
+
+
+def no_point_read() -> RequestRefused:
+    """What a stream raises when an account has no way to ask for one object."""
+    return RequestRefused("this vendor account offers no point read")

@@ -1,0 +1,256 @@
+"""From the bytes of a page to records: fast where all is plain, careful where it is not.
+
+The fast path lets orjson build the page at once. A page goes the careful way when orjson refuses it,
+when it holds an escaped NUL, or when a run of 19 digits stands in it (orjson turns integers beyond
+64 bits into floats and says nothing). There each row is parsed alone, so that one bad row never costs
+its neighbours. A row's record is the same on either path.
+
+Fractions are kept as the nearest double, which is what JSON numbers mean to most programs; integers
+are kept exactly or the row is rejected.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import xxhash
+
+from sluice.core.errors import RowRejected, VendorAnswerBroken
+from sluice.core.records import Record, Reject
+from sluice.sources.json_scan import depth, split
+
+MOST_DEPTH = 64
+MOST_ID_LENGTH = 200
+MOST_REJECT_CHARACTERS = 1024 * 1024
+_LONG_NUMBER = b"0" * 19
+_DIGITS = bytes(0x30 if 0x30 <= byte <= 0x39 else 0x2E for byte in range(256))
+
+
+@dataclass(frozen=True, slots=True)
+class RowShape:
+    """How a stream's rows are to be read: where the id is, and what does not count as content."""
+
+    rows_key: str
+    id_field: str = "id"
+    volatile_fields: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class PageRows:
+    """A page read whole: its records, its rejects and the other members of its envelope."""
+
+    records: Sequence[Record]
+    rejects: Sequence[Reject]
+    envelope: Mapping[str, Any]
+
+    @property
+    def rows(self) -> int:
+        return len(self.records) + len(self.rejects)
+
+    def digest(self) -> str:
+        """16 hex characters over the rows in order: two pages with the same digest are the same."""
+        hashed = xxhash.xxh3_64()
+        for record in self.records:
+            hashed.update(record.id.encode() + b"\0" + record.hash)
+        for reject in self.rejects:
+            hashed.update(reject.raw.encode())
+        return hashed.hexdigest()
+
+
+@dataclass(slots=True)
+class Doubts:
+    """Texts seen once that are believed only when the vendor sends them again.
+
+    A row that is no JSON at all may be damage on the way; the same bytes twice are the vendor's own.
+    """
+
+    seen: set[bytes] = field(default_factory=set)
+
+    def settled(self, text: bytes) -> bool:
+        """True when this text was doubted before."""
+        digest = xxhash.xxh3_128_digest(text)
+        known = digest in self.seen
+        self.seen.add(digest)
+        return known
+
+
+def read_rows(body: bytes, shape: RowShape, doubts: Doubts) -> PageRows:
+    """Read a page; VendorAnswerBroken when it is not whole or has no rows array."""
+    page = None if _needs_care(body) else _loads(body)
+    if page is None:
+        return _carefully(body, shape, doubts)
+    if not isinstance(page, dict):
+        raise VendorAnswerBroken("the vendor's answer is not an object")
+    rows = page.pop(shape.rows_key, None)
+    if not isinstance(rows, list):
+        raise VendorAnswerBroken(f"the vendor's answer has no array {shape.rows_key!r}")
+    return _page_of(_taken(rows, shape), page)
+
+
+def _needs_care(body: bytes) -> bool:
+    return b"\\u0000" in body or _LONG_NUMBER in body.translate(_DIGITS)
+
+
+def _loads(text: bytes) -> Any:
+    """What orjson makes of it; None where it refuses."""
+    try:
+        return orjson.loads(text)
+    except orjson.JSONDecodeError:
+        return None
+
+
+def _taken(rows: list[Any], shape: RowShape) -> Iterator[Record | Reject]:
+    for row in rows:
+        try:
+            yield _record(row, shape)
+        except RowRejected as error:
+            yield _reject(row, orjson.dumps(row), shape, error)
+
+
+def _page_of(found: Iterator[Record | Reject], envelope: Mapping[str, Any]) -> PageRows:
+    records: list[Record] = []
+    rejects: list[Reject] = []
+    for row in found:
+        if isinstance(row, Record):
+            records.append(row)
+        else:
+            rejects.append(row)
+    return PageRows(records, rejects, envelope)
+
+
+def _record(row: Any, shape: RowShape) -> Record:
+    """A row as orjson built it; RowRejected when it cannot be kept."""
+    if type(row) is not dict:
+        raise RowRejected("a row must be an object")
+    identity = record_id(row.get(shape.id_field), shape.id_field)
+    for name in shape.volatile_fields:
+        row.pop(name, None)
+    raw = orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+    if raw.count(b"{") + raw.count(b"[") > MOST_DEPTH and depth(raw) > MOST_DEPTH:
+        raise RowRejected(f"nested deeper than {MOST_DEPTH} levels")
+    return Record(identity, xxhash.xxh3_128_digest(raw), raw)
+
+
+def record_id(value: Any, name: str) -> str:
+    """An id as text, so that 5 and "5" are the same; RowRejected when there is none to use."""
+    if type(value) is int:
+        return str(value)
+    if type(value) is not str:
+        raise RowRejected("missing" if value is None else "an id is text or an integer", field=name)
+    if not value or len(value) > MOST_ID_LENGTH:
+        raise RowRejected(f"an id has 1-{MOST_ID_LENGTH} characters", field=name)
+    return value
+
+
+def _carefully(body: bytes, shape: RowShape, doubts: Doubts) -> PageRows:
+    parts = split(body, shape.rows_key.encode())
+    if not parts.has_rows:
+        raise VendorAnswerBroken(f"the vendor's answer has no array {shape.rows_key!r}")
+    envelope: dict[str, Any] = {}
+    for key, text in parts.members.items():
+        value = _loads(text)
+        if value is None and text != b"null":
+            raise VendorAnswerBroken("the vendor's envelope is not JSON")
+        envelope[key.decode("utf-8", "replace")] = value
+    # Each row is looked at before the verdict, so that one more reading settles every doubt.
+    found = [_careful_row(text, shape, doubts) for text in parts.rows]
+    if None in found:
+        raise VendorAnswerBroken("a row in the vendor's answer is not JSON")
+    return _page_of((row for row in found if row is not None), envelope)
+
+
+def _careful_row(text: bytes, shape: RowShape, doubts: Doubts) -> Record | Reject | None:
+    """A row parsed alone; None when it is no JSON and was not seen like that before."""
+    try:
+        if depth(text) > MOST_DEPTH:
+            raise RowRejected(f"nested deeper than {MOST_DEPTH} levels")
+        row = _exact(text)
+    except RowRejected as error:
+        return _reject(None, text, shape, error)
+    except ValueError as error:
+        if not doubts.settled(text):
+            return None
+        return _reject(None, text, shape, RowRejected(f"not JSON: {error}"))
+    try:
+        _check_values(row)
+        return _record(orjson.loads(text), shape)
+    except RowRejected as error:
+        return _reject(row, text, shape, error)
+    except orjson.JSONDecodeError as error:
+        return _reject(row, text, shape, RowRejected(f"not JSON: {error}"))
+
+
+def _exact(text: bytes) -> Any:
+    """The row with exact integers; ValueError when it is no JSON."""
+    return json.loads(text.decode("utf-8"), parse_int=_integer)
+
+
+def _integer(text: str) -> int:
+    if len(text) > 20:
+        raise RowRejected("an integer beyond 64 bits cannot be kept exactly")
+    return int(text)
+
+
+def _check_values(row: Any) -> None:
+    """RowRejected, naming the field, for what neither orjson nor Postgres keeps."""
+    pending: list[tuple[str, Any]] = [("", row)]
+    while pending:
+        path, value = pending.pop()
+        if isinstance(value, dict):
+            for key, inner in value.items():
+                _check_text(key, path or key)
+                pending.append((f"{path}.{key}" if path else key, inner))
+        elif isinstance(value, list):
+            pending.extend((f"{path}[{at}]", inner) for at, inner in enumerate(value))
+        elif isinstance(value, str):
+            _check_text(value, path)
+        elif isinstance(value, float) and not math.isfinite(value):
+            raise RowRejected("not a finite number", field=_shown(path))
+        elif type(value) is int and not -(2**63) <= value < 2**64:
+            raise RowRejected(
+                "an integer beyond 64 bits cannot be kept exactly", field=_shown(path)
+            )
+
+
+def _check_text(text: str, path: str) -> None:
+    if "\0" in text:
+        raise RowRejected("text with NUL, which Postgres cannot keep", field=_shown(path))
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        raise RowRejected("text with half of a surrogate pair", field=_shown(path)) from None
+
+
+def _shown(path: str) -> str:
+    return path.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:200]
+
+
+def _reject(row: Any, text: bytes, shape: RowShape, error: RowRejected) -> Reject:
+    identity = None
+    if isinstance(row, dict):
+        try:
+            identity = record_id(row.get(shape.id_field), shape.id_field)
+            _check_text(identity, shape.id_field)
+        except RowRejected:
+            identity = None  # that there is none may be the very reason
+    return Reject(identity, error.reason, error.field, ascii_json(text))
+
+
+def ascii_json(text: bytes) -> str:
+    """JSON text in ASCII without parsing it, at most 1 MB: characters beyond ASCII become escapes.
+
+    In JSON they can stand inside strings only, where an escape means the same. Bytes that are no
+    UTF-8 become U+FFFD, and a raw NUL (never JSON) its escape.
+    """
+    decoded = text[:MOST_REJECT_CHARACTERS].decode("utf-8", "replace").replace("\0", "\\u0000")
+    if decoded.isascii():
+        return decoded[:MOST_REJECT_CHARACTERS]
+    units = decoded.encode("utf-16-be")
+    pairs = (int.from_bytes(units[at : at + 2]) for at in range(0, len(units), 2))
+    escaped = "".join(chr(unit) if unit < 0x80 else f"\\u{unit:04x}" for unit in pairs)
+    return escaped[:MOST_REJECT_CHARACTERS]

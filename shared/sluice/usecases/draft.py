@@ -1,0 +1,72 @@
+"""Turn what was read or judged into a draft: a slice before its transaction."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from sluice.core.errors import InvariantBroken, SluiceError, WaitForVendor
+from sluice.core.records import ReadPages, Reconcile
+from sluice.core.slices import Claim, Draft
+from sluice.usecases.read_step import Reading
+from sluice.usecases.reconcile import Judgement
+
+
+@dataclass(frozen=True, slots=True)
+class Drafted:
+    """A draft and, when a vendor error cut the reading short, that error."""
+
+    draft: Draft
+    stopped_by: SluiceError | None = None
+
+
+def page_draft(claim: Claim, step: ReadPages, reading: Reading, slice_id: str) -> Drafted:
+    """A draft of pages. A step that reads nothing and says nothing counts as a vendor that waits."""
+    if not reading.pages:
+        raise WaitForVendor(f"step {step.kind} brought no page within the slice's budget")
+    draft = Draft(
+        slice_id=slice_id,
+        run_id=_run_of(claim),
+        kind=step.kind,
+        cursor_after=reading.cursor,
+        has_more=True,
+        records=reading.records,
+        rejects=reading.rejects,
+        archived=reading.archived,
+        sighting=reading.sighting,
+        progress=reading.progress,
+    )
+    return Drafted(draft, reading.stopped_by)
+
+
+def reconcile_draft(claim: Claim, step: Reconcile, judgement: Judgement, slice_id: str) -> Drafted:
+    """A draft of removals. Once all are judged, the generation's sightings are no longer needed."""
+    draft = Draft(
+        slice_id=slice_id,
+        run_id=_run_of(claim),
+        kind="reconcile",
+        cursor_after=judgement.cursor,
+        has_more=True,
+        deletions=judgement.gone,
+        deleted_generation=step.generation,
+        forget_generations_before=step.generation + 1 if judgement.done else None,
+        note=judgement.note,
+    )
+    return Drafted(draft, judgement.stopped_by)
+
+
+def caught_up_draft(claim: Claim, slice_id: str) -> Drafted:
+    """An empty slice that ends a run of which nothing more is due (its settings changed, say)."""
+    draft = Draft(
+        slice_id=slice_id,
+        run_id=_run_of(claim),
+        kind="caught_up",
+        cursor_after=claim.cursor,
+        has_more=False,
+    )
+    return Drafted(draft)
+
+
+def _run_of(claim: Claim) -> str:
+    if claim.run_id is None:
+        raise InvariantBroken(f"{claim.key}: a draft without an open run")
+    return claim.run_id

@@ -1,0 +1,82 @@
+"""Remove what a complete listing no longer had: below the brake, and each one asked for by name.
+
+A listing that says it is complete may still have been cut, and "missing twice" has lost live rows
+too. So a row is removed only if the vendor, asked for exactly this row, says that it is gone.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+from sluice.core.budget import Budget
+from sluice.core.errors import RequestRefused, WaitForVendor
+from sluice.core.ports import Commits, Stream
+from sluice.core.records import Cursor, Reconcile
+from sluice.core.removal import Missing
+from sluice.core.slices import Claim
+
+CANDIDATES_PER_SLICE = 500
+
+
+@dataclass(slots=True)
+class Judgement:
+    """Which candidates the vendor says are gone, and the cursor once this is stored."""
+
+    cursor: Cursor
+    gone: list[str] = field(default_factory=list)
+    alive: int = 0
+    done: bool = False
+    note: str | None = None
+    stopped_by: WaitForVendor | None = None
+
+
+def reconcile(
+    stream: Stream, commits: Commits, claim: Claim, step: Reconcile, budget: Budget
+) -> Judgement:
+    """Judge the next candidates of ``step`` by point reads.
+
+    Raises the vendor's error only when not one candidate was judged before it.
+    """
+    missing, candidates = commits.missing(claim, stream.table, step, limit=CANDIDATES_PER_SLICE)
+    if missing.brake_tripped:
+        return _held_back(stream, claim, step, _brake_note(missing))
+    if not candidates:
+        return Judgement(stream.after_reconcile(claim.cursor, step, None), done=True)
+    try:
+        return _judge(stream, claim, step, candidates, budget)
+    except RequestRefused as error:
+        return _held_back(stream, claim, step, f"{missing.missing} rows missing, none removed: {error}")
+    finally:
+        stream.close()
+
+
+def _judge(
+    stream: Stream, claim: Claim, step: Reconcile, candidates: list[str] | tuple[str, ...], budget: Budget
+) -> Judgement:
+    judgement = Judgement(claim.cursor)
+    for candidate in candidates:
+        if budget.spent:
+            break
+        try:
+            exists = stream.still_exists(candidate, budget)
+        except WaitForVendor as error:
+            if candidate == candidates[0]:
+                raise
+            judgement.stopped_by = error
+            break
+        judgement.alive += exists
+        if not exists:
+            judgement.gone.append(candidate)
+        judgement.cursor = stream.after_reconcile(claim.cursor, step, candidate)
+    return judgement
+
+
+def _held_back(stream: Stream, claim: Claim, step: Reconcile, note: str) -> Judgement:
+    return Judgement(stream.after_reconcile(claim.cursor, step, None), done=True, note=note)
+
+
+def _brake_note(missing: Missing) -> str:
+    return (
+        f"delete brake: {missing.missing} of {missing.alive} rows were missing from a complete listing "
+        f"and at most {missing.allowed} may go at once; nothing was removed. Look at the vendor first"
+    )
