@@ -10,14 +10,18 @@ import os
 import random
 import time
 import uuid
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
+from importlib import resources
+from pathlib import Path
 from typing import Any
 
 import boto3
 from botocore.config import Config
 
+from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
 from sluice.core.slices import SliceReport
@@ -26,6 +30,7 @@ from sluice.dynamo.registry import DynamoRegistry
 from sluice.messages import SliceMessage
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
+from sluice.postgres.migrations import apply_migrations
 from sluice.queues.messages import SqsMessages
 from sluice.secrets.manager import SecretsManagerSecrets
 from sluice.settings import Settings
@@ -121,6 +126,15 @@ def run_slice(message: SliceMessage, *, deadline: datetime) -> SliceReport:
         chance=random.SystemRandom().random,
     )
     return _run_slice.run_slice(message, deadline, kit)
+
+
+def migrate(phase: str) -> Sequence[str]:
+    """Apply one phase of the migrations that came with this deploy, as the schema's owner."""
+    secret = os.environ.get("SLUICE_MIGRATION_DATABASE_SECRET")
+    if not secret:
+        raise SettingInvalid("SLUICE_MIGRATION_DATABASE_SECRET is not set; deploy template.yaml again")
+    folder = Path(str(resources.files("sluice_migrations")))
+    return apply_migrations(secrets().text(secret), phase=phase, folder=folder)
 
 
 def plan() -> _plan.Planned:

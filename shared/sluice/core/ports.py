@@ -5,9 +5,9 @@ Every port has an in-memory implementation that passes the same contract suite a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import datetime, timedelta
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from sluice.core.budget import Budget
 from sluice.core.keys import StreamKey
@@ -86,6 +86,15 @@ class OpenRun(Protocol):
     def last_progress_at(self) -> datetime: ...
 
 
+class OpenReject(NamedTuple):
+    """A rejected row not yet settled; ``seq`` is the slice that last met it."""
+
+    reject_id: int
+    record_id: str | None
+    raw: str
+    seq: int
+
+
 class Commits(Protocol):
     """Cursor, seq and fence of each stream, committed with the data (Postgres)."""
 
@@ -99,6 +108,10 @@ class Commits(Protocol):
 
     def fence(self, key: StreamKey) -> int:
         """The fence as it stands; 0 for a stream never claimed."""
+        ...
+
+    def open_rejects(self, key: StreamKey, *, limit: int) -> Sequence[OpenReject]:
+        """Rejects not yet settled, oldest first."""
         ...
 
     def open_run(self, claim: Claim, *, run_id: str, reason: str, now: datetime) -> str:
@@ -203,6 +216,10 @@ class Stream(Protocol):
 
     def values(self, record: Record) -> Sequence[Any]:
         """The record's values for ``table.columns``; RowRejected when it cannot be loaded."""
+        ...
+
+    def record_of(self, raw: str) -> Record:
+        """A record from a reject's raw body; RowRejected when it still cannot be read."""
         ...
 
     def traffic(self) -> Traffic:

@@ -142,3 +142,10 @@ class SliceReport:
     counts: Counts = field(default_factory=Counts)
     traffic: Traffic = field(default_factory=Traffic)
     timings_ms: dict[str, int] = field(default_factory=dict)
+
+
+def run_of(claim: Claim) -> str:
+    """The run that a claim's slice belongs to; a draft without one is a bug."""
+    if claim.run_id is None:
+        raise InvariantBroken(f"{claim.key}: a draft without an open run")
+    return claim.run_id

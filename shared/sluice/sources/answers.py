@@ -25,7 +25,7 @@ LONGEST_RETRY_AFTER = timedelta(hours=24)
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A trusted 200: the whole body, and the vendor's time when we asked (never later than ours)."""
+    """A trusted 200: the whole body, and the vendor's time when we asked, never after ours."""
 
     body: bytes
     asked_at: datetime
@@ -53,14 +53,16 @@ _ALL_5XX = _Verdict(VendorUnavailable, "cannot serve now")
 _UNEXPECTED = _Verdict(VendorAnswerBroken, "answers with a status that a listing never has")
 
 
-def error_of(status: int, where: str, *, retry_after: timedelta | None = None) -> SluiceError | None:
+def error_of(
+    status: int, where: str, *, retry_after: timedelta | None = None
+) -> SluiceError | None:
     """The one table from a status to what to do next; None for 200."""
     if status == 200:
         return None
     verdict = _VERDICTS.get(status) or _by_class(status)
     message = f"{where}: the vendor {verdict.says} (status {status})"
     if verdict.error in (VendorThrottled, VendorUnavailable):
-        return verdict.error(message, retry_after=retry_after)  # type: ignore[call-arg]
+        return verdict.error(message, retry_after=retry_after)
     return verdict.error(message)
 
 
@@ -71,7 +73,7 @@ def _by_class(status: int) -> _Verdict:
 
 
 def retry_after_of(headers: httpx.Headers, now: datetime) -> timedelta | None:
-    """How long the vendor asks us to stay away: seconds, or a date read by the vendor's own clock."""
+    """How long the vendor asks us to stay away: seconds, or a date by the vendor's own clock."""
     text = headers.get("retry-after", "").strip()
     if not text:
         return None

@@ -76,7 +76,11 @@ class VendorConnections:
             transport=self._make_transport(side_by_side),
             trust_env=False,
             follow_redirects=False,
-            headers={"accept": "application/json", "accept-encoding": "gzip", "user-agent": "sluice"},
+            headers={
+                "accept": "application/json",
+                "accept-encoding": "gzip",
+                "user-agent": "sluice",
+            },
         )
         return Connection(base, client, Pace(per_second, monotonic=self.monotonic))
 

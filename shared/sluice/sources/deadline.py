@@ -27,7 +27,7 @@ STEP_SECONDS = 0.2
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """When the request under way in this thread must end (monotonic seconds), and who may stop it."""
+    """When this thread's request must end (monotonic seconds), and what may stop it before."""
 
     until: float
     stop: threading.Event
@@ -141,7 +141,7 @@ class _Stream(httpcore.NetworkStream):
 
 
 def _left(timeout: float | None) -> float | None:
-    """Seconds until the nearer of ``timeout`` and this thread's limit; raises when there are none."""
+    """Seconds until the nearer of ``timeout`` and this thread's limit; raises at its end."""
     if timeout is not None and timeout <= 0:
         raise httpcore.ReadTimeout("no byte in time")
     limit = _present.limit

@@ -1,9 +1,9 @@
 """The one room in which HTTP is spoken and retried.
 
 A request is bounded four ways: each wait on its socket, its whole time, the slice's time, and the
-size of its answer. What the vendor says is sorted into errors by ``answers.py``; those that may pass
-are tried again here, with full jitter, as long as the wait is short. A longer wait is not slept: the
-error carries it to the slice's continuation.
+size of its answer. What the vendor says is sorted into errors by ``answers.py``; those that may
+pass are tried again here, with full jitter, as long as the wait is short. A longer wait is not
+slept: the error carries it to the slice's continuation.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from sluice.core.budget import Budget
 from sluice.core.errors import (
     CredentialsRefused,
-    RequestRefused,
     SluiceError,
     VendorAnswerBroken,
     VendorThrottled,
@@ -85,7 +84,7 @@ class VendorHttp:
         sleep: Callable[[float], None],
         monotonic: Callable[[], float],
         chance: Callable[[], float],
-        limits: Limits = Limits(),  # noqa: B008 - frozen
+        limits: Limits = Limits(),
     ) -> None:
         self._connection = connection
         self._auth = auth
@@ -104,19 +103,20 @@ class VendorHttp:
         read: Callable[[Answer], T],
         *,
         budget: Budget,
-        attempts: int | None = None,
+        repeatable: bool = True,
     ) -> Got[T]:
         """Ask for ``path`` under the base URL and return what ``read`` makes of the answer.
 
-        ``read`` raises VendorAnswerBroken for an answer it does not believe: it is asked for again.
+        ``read`` raises VendorAnswerBroken for an answer it does not believe: it is asked for
+        again. What is not ``repeatable`` is asked again only when the vendor refused to hear it.
         Raises the errors of the status table; VendorThrottled and VendorUnavailable carry
         ``retry_after`` when a wait was asked for that is too long to sleep.
         """
         call = _Call(path, params, budget)
         retrying = Retrying(
-            retry=retry_if_exception_type(_PASSING),
+            retry=retry_if_exception_type(_PASSING if repeatable else VendorThrottled),
             wait=self._wait,
-            stop=lambda state: self._must_stop(state, budget, attempts or self._limits.attempts),
+            stop=lambda state: self._must_stop(state, budget),
             sleep=self._nap,
             reraise=True,
         )
@@ -188,7 +188,9 @@ class VendorHttp:
         except httpx.RemoteProtocolError as error:
             raise VendorAnswerBroken(f"{call.path}: the answer is cut or not HTTP") from error
         except (httpx.TransportError, OSError) as error:
-            raise VendorUnavailable(f"{call.path}: the vendor cannot be reached: {error}") from error
+            raise VendorUnavailable(
+                f"{call.path}: the vendor cannot be reached: {error}"
+            ) from error
 
     def _receive(
         self, call: _Call, request: httpx.Request, began: float, until: float
@@ -229,17 +231,17 @@ class VendorHttp:
         )
 
     def _wait(self, state: RetryCallState) -> float:
-        """What the vendor asked for, or full jitter: anywhere between nothing and a doubling bound."""
+        """What the vendor asked for, or full jitter: from nothing to a doubling bound."""
         asked = _wait_asked(state)
         if asked is not None:
             return asked.total_seconds()
-        bound = self._limits.first_wait * 2 ** (state.attempt_number - 1)
+        bound: float = self._limits.first_wait * 2.0 ** (state.attempt_number - 1)
         return self._chance() * min(bound, LONGEST_SLEEP.total_seconds())
 
-    def _must_stop(self, state: RetryCallState, budget: Budget, attempts: int) -> bool:
+    def _must_stop(self, state: RetryCallState, budget: Budget) -> bool:
         wait = timedelta(seconds=state.upcoming_sleep)
         return (
-            state.attempt_number >= attempts
+            state.attempt_number >= self._limits.attempts
             or wait > LONGEST_SLEEP
             or wait + LEAST_TIME >= budget.time_left()
             or self._stop.is_set()
@@ -287,8 +289,3 @@ class _Keys:
 def _wait_asked(state: RetryCallState) -> timedelta | None:
     error = state.outcome.exception() if state.outcome else None
     return error.retry_after if isinstance(error, WaitForVendor) else None
-
-
-def no_point_read() -> RequestRefused:
-    """What a stream raises when an account has no way to ask for one object."""
-    return RequestRefused("this vendor account offers no point read")

@@ -10,7 +10,7 @@ from datetime import timedelta
 from sluice.core.errors import VendorThrottled
 
 LONGEST_SLEEP = timedelta(seconds=2)
-"""A longer wait is never slept in a Lambda: the slice ends and its continuation carries the delay."""
+"""A longer wait is never slept in a Lambda: the slice's continuation carries it as a delay."""
 
 
 class Pace:

@@ -13,11 +13,11 @@ T = TypeVar("T")
 class ReadAhead(Generic[T]):
     """Iterates over ``read(number)`` in the order of ``numbers``, a bounded window ahead.
 
-    ``next_number`` gives the next page to ask for, or None when none is known yet; it is asked again
-    after each page handed out, since an answer may say that there are more. ``window`` says how many
-    pages may be under way or waiting, now. An error appears at its page's place: the pages before
-    it are handed out first. Iteration ends, or ``close`` is called, with no thread left behind;
-    ``stop`` is called first so that requests under way end at once.
+    ``next_number`` gives the next page to ask for, or None when none is known yet; it is asked
+    again after each page handed out, since an answer may say that there are more. ``window`` says
+    how many pages may be under way or waiting, now. An error appears at its page's place: the pages
+    before it are handed out first. Iteration ends, or ``close`` is called, with no thread left
+    behind; ``stop`` is called first so that requests under way end at once.
     """
 
     def __init__(

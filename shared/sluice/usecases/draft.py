@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluice.core.errors import InvariantBroken, SluiceError, WaitForVendor
+from sluice.core.errors import SluiceError, WaitForVendor
 from sluice.core.records import ReadPages, Reconcile
-from sluice.core.slices import Claim, Draft
+from sluice.core.slices import Claim, Draft, run_of
 from sluice.usecases.read_step import Reading
 from sluice.usecases.reconcile import Judgement
 
@@ -25,7 +25,7 @@ def page_draft(claim: Claim, step: ReadPages, reading: Reading, slice_id: str) -
         raise WaitForVendor(f"step {step.kind} brought no page within the slice's budget")
     draft = Draft(
         slice_id=slice_id,
-        run_id=_run_of(claim),
+        run_id=run_of(claim),
         kind=step.kind,
         cursor_after=reading.cursor,
         has_more=True,
@@ -42,7 +42,7 @@ def reconcile_draft(claim: Claim, step: Reconcile, judgement: Judgement, slice_i
     """A draft of removals. Once all are judged, the generation's sightings are no longer needed."""
     draft = Draft(
         slice_id=slice_id,
-        run_id=_run_of(claim),
+        run_id=run_of(claim),
         kind="reconcile",
         cursor_after=judgement.cursor,
         has_more=True,
@@ -58,15 +58,10 @@ def caught_up_draft(claim: Claim, slice_id: str) -> Drafted:
     """An empty slice that ends a run of which nothing more is due (its settings changed, say)."""
     draft = Draft(
         slice_id=slice_id,
-        run_id=_run_of(claim),
+        run_id=run_of(claim),
         kind="caught_up",
         cursor_after=claim.cursor,
         has_more=False,
     )
     return Drafted(draft)
 
-
-def _run_of(claim: Claim) -> str:
-    if claim.run_id is None:
-        raise InvariantBroken(f"{claim.key}: a draft without an open run")
-    return claim.run_id

@@ -36,6 +36,7 @@ from sluice.messages import SliceMessage
 from sluice.usecases.draft import Drafted, caught_up_draft, page_draft, reconcile_draft
 from sluice.usecases.read_step import read_pages
 from sluice.usecases.reconcile import reconcile
+from sluice.usecases.redrive import REDRIVE, redrive_draft
 
 MERGE_MARGIN = timedelta(seconds=15)
 """Kept free at the end of an invocation for merge, commit, watermark, continuation and release."""
@@ -142,7 +143,8 @@ class _Slice:
         step = self.stream.next_step(
             claim.cursor, self.kit.clock(), full_since=self.message.full_since
         )
-        if step is None and not claim.has_more and claim.run_id is None:
+        redrive = self.message.reason == REDRIVE
+        if step is None and not claim.has_more and claim.run_id is None and not redrive:
             self.kit.leases.release(self.lease)
             return self._report(Outcome.CAUGHT_UP, claim)
         return self._work(claim, step)
@@ -211,6 +213,9 @@ class _Slice:
             requests=self.stream.slice_requests,
         )
         slice_id = self.kit.new_id()
+        if self.message.reason == REDRIVE:
+            draft = redrive_draft(self.stream, self.kit.commits, claim, slice_id)
+            return self._finished(Drafted(draft), started)
         match step:
             case ReadPages():
                 reading = read_pages(self.stream, step, claim.cursor, budget)
@@ -320,7 +325,7 @@ def _defer(message: SliceMessage, error: SluiceError, kit: Kit) -> SliceReport:
         kit.commits.note_failure(message.key, None, str(error), kit.clock())
     kit.messages.ask_for_slice(
         message.key,
-        reason="deferred",
+        reason=REDRIVE if message.reason == REDRIVE else "deferred",
         expect_seq=message.expect_seq,
         attempt=message.attempt + 1,
         full_since=message.full_since,

@@ -21,24 +21,25 @@ SCROLL_MARGIN = timedelta(seconds=30)
 """A scroll this close to its end is not continued."""
 
 DIGESTS_KEPT = 512
-"""Pages remembered to notice that a scroll goes in circles; 512 x 1000 rows is a large catalogue."""
+"""Pages remembered to notice that a scroll goes in circles; 512 x 1000 rows is a lot."""
 
 
 @dataclass(frozen=True, slots=True)
 class Scroll:
-    """A place in a scroll. ``sticky`` when the vendor gave the same id twice: it then names the
-    scroll and not the place, and asking again may skip a page."""
+    """A place in a scroll. ``repeatable`` once the vendor gave another id for the next page: an id
+    then names a place. Until then it may name the whole scroll: asking again may skip a page."""
 
     id: str
     expires_at: datetime
-    sticky: bool = False
+    repeatable: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Crawl:
     """A crawl in progress: everything up to ``next_page`` (or the scroll's place) is stored.
 
-    ``digests`` are of pages already stored: the last one (page shape) or many (scroll shape).
+    A scrolled crawl beyond page one without a scroll has lost its place. ``digests`` are of pages
+    already stored: the last one (page shape) or many (scroll shape).
     ``restarts`` counts generations in a row that lost their scroll.
     """
 
@@ -59,7 +60,9 @@ class Crawl:
             return False
         if (self.shape, self.page_size) != (shape, page_size):
             return False
-        return self.scroll is None or now < self.scroll.expires_at - SCROLL_MARGIN
+        if self.scroll is None:
+            return self.shape != "scroll" or self.next_page == 1
+        return now < self.scroll.expires_at - SCROLL_MARGIN
 
     def with_digest(self, digest: str) -> tuple[str, ...]:
         """The digests once a page is stored; the first page's is never forgotten."""
@@ -186,7 +189,7 @@ def _crawl(part: Any) -> Crawl | None:
 def _scroll(part: Any) -> Scroll | None:
     if part is None:
         return None
-    return Scroll(str(part["id"]), _instant(part["expires_at"]), bool(part["sticky"]))
+    return Scroll(str(part["id"]), _instant(part["expires_at"]), bool(part["repeatable"]))
 
 
 def _pending(part: Any) -> Pending | None:

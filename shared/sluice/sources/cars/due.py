@@ -36,8 +36,9 @@ def crawl_to_continue(cursor: CarsCursor, now: datetime, settings: CarsSettings)
     crawl = cursor.crawl
     if crawl is not None and crawl.stands(now, settings.shape, settings.page_size):
         return crawl
-    lost_scroll = crawl is not None and crawl.scroll is not None
-    return next_generation(cursor, now, settings, restarts=crawl.restarts + 1 if crawl and lost_scroll else 0)
+    lost_place = crawl is not None and crawl.shape == "scroll"
+    restarts = crawl.restarts + 1 if crawl and lost_place else 0
+    return next_generation(cursor, now, settings, restarts=restarts)
 
 
 def next_generation(
@@ -49,7 +50,7 @@ def next_generation(
 
 
 def _is_due(read: Repeated | None, every: timedelta | None, now: datetime) -> bool:
-    """Due since its last end, by our clock: a slow read or a vendor's wrong clock starves nobody."""
+    """Due since its last end, by our clock: a slow read or a wrong vendor clock starves none."""
     if read is None or every is None:
         return False
     return read.window is not None or now - read.finished_at >= every

@@ -20,9 +20,9 @@ Cadence = Annotated[timedelta, Field(ge=timedelta(seconds=1), le=timedelta(days=
 class CarsSettings(BaseModel):
     """Settings of one account.
 
-    ``delta_every`` and ``archived_every`` exist in the page shape only, where leaving them out means
-    15 minutes and 1 hour, and null switches them off. ``point_read_base_url`` lets a scroll account
-    ask for single cars at the old shape's address with the same key.
+    ``delta_every`` and ``archived_every`` exist in the page shape only, where leaving them out
+    means 15 minutes and 1 hour, and null switches them off. ``point_read_base_url`` lets a scroll
+    account ask for single cars at the old shape's address with the same key.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -78,7 +78,8 @@ class CarsSettings(BaseModel):
         sizes = PAGE_SIZES[self.shape]
         if self.page_size not in sizes:
             raise ValueError(
-                f"page_size is {self.page_size}: the {self.shape} shape takes {sizes[0]} to {sizes[-1]}"
+                f"page_size is {self.page_size}: "
+                f"the {self.shape} shape takes {sizes[0]} to {sizes[-1]}"
             )
         if self.shape == "scroll" and (self.delta_every or self.archived_every):
             raise ValueError(

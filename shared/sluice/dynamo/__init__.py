@@ -1,0 +1,1 @@
+"""Leases and the registry of streams, in DynamoDB."""

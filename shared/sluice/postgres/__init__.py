@@ -1,0 +1,1 @@
+"""Everything that knows Postgres: connection, schema, the fenced commit and the merge."""

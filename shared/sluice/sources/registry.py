@@ -1,0 +1,84 @@
+"""Which sources and streams there are, and how each is opened. A new connector is entered here."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from pydantic import BaseModel
+
+from sluice.core.errors import StreamUnknown
+from sluice.core.keys import StreamKey
+from sluice.core.ports import Stream
+from sluice.sources.cars.opening import open_cars
+from sluice.sources.cars.settings import CarsSettings
+from sluice.sources.cars.streams import NAME as CARS
+from sluice.sources.connections import VendorConnections
+
+__all__ = ["VendorConnections", "check_settings", "open_stream", "streams_of"]
+
+
+class _Open(Protocol):
+    def __call__(
+        self,
+        settings: Mapping[str, Any],
+        *,
+        credentials: str,
+        refresh: Callable[[], str],
+        connections: VendorConnections,
+        chance: Callable[[], float],
+    ) -> Stream: ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Source:
+    """A source's settings model and how to open each of its streams."""
+
+    settings: type[BaseModel]
+    streams: Mapping[str, _Open]
+
+
+_SOURCES: Mapping[str, _Source] = {"cars": _Source(CarsSettings, {CARS: open_cars})}
+
+
+def streams_of(source: str) -> Sequence[str]:
+    """Names of a source's streams; StreamUnknown names the sources there are."""
+    return tuple(_source(source).streams)
+
+
+def check_settings(
+    source: str, settings: Mapping[str, Any], *, allow_loopback: bool = False
+) -> dict[str, Any]:
+    """Settings in their complete JSON form; pydantic's ValidationError says what is wrong where."""
+    model = _source(source).settings
+    checked = model.model_validate(dict(settings), context={"allow_loopback": allow_loopback})
+    return checked.model_dump(mode="json")
+
+
+def open_stream(
+    key: StreamKey,
+    *,
+    settings: Mapping[str, Any],
+    credentials: str,
+    refresh: Callable[[], str],
+    connections: VendorConnections,
+    chance: Callable[[], float] = random.random,
+) -> Stream:
+    """Open a client's stream. ``refresh`` reads the credentials anew when they are refused.
+
+    StreamUnknown for a source or stream that is not here; SettingInvalid for settings at fault.
+    """
+    streams = _source(key.source).streams
+    if key.stream not in streams or key.partition is not None:
+        raise StreamUnknown(f"{key}: the source {key.source} has: {', '.join(streams)}")
+    return streams[key.stream](
+        settings, credentials=credentials, refresh=refresh, connections=connections, chance=chance
+    )
+
+
+def _source(name: str) -> _Source:
+    if name not in _SOURCES:
+        raise StreamUnknown(f"no source {name!r}; there are: {', '.join(_SOURCES)}")
+    return _SOURCES[name]
