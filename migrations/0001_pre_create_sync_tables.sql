@@ -162,3 +162,6 @@ GRANT SELECT, INSERT, UPDATE ON sluice.sync_commit, sluice.run, sluice.rejects T
 GRANT SELECT, INSERT ON sluice.commit_log TO sluice_app;
 GRANT SELECT, INSERT, DELETE ON sluice.sighting TO sluice_app;
 GRANT SELECT ON sluice.slices, sluice.runs, sluice.freshness TO sluice_app;
+
+-- migrate:down
+-- Forward only: mend with a new migration.

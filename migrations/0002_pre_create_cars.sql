@@ -50,3 +50,6 @@ CREATE TABLE public.cars (
 ) WITH (fillfactor = 90, autovacuum_vacuum_scale_factor = 0.05, autovacuum_analyze_scale_factor = 0.02);
 
 GRANT SELECT, INSERT, UPDATE ON public.cars TO sluice_app;
+
+-- migrate:down
+-- Forward only: mend with a new migration.

@@ -16,10 +16,10 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from local.stack import Stack
 from rich.console import Console
 from rich.table import Table
 
-from local.stack import Stack
 from local.vendors.cars.control import CarsVendorControl
 from ops.acceptance import Check, check_runs
 from ops.clients import entries_of
@@ -111,7 +111,7 @@ class Demo:
         for number, client_id in enumerate(self.client_ids):
             self.vendor.mutate(client_id_key(client_id), seed=number + 1, **change)
         self.console.print(f"Each vendor changed {change['change']} cars, added {change['add']}, removed {change['remove']}.")
-        return {client_id: change for client_id in self.client_ids}
+        return dict.fromkeys(self.client_ids, change)
 
     def _check_truth(self, when: str) -> None:
         for client_id in self.client_ids:

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple, Protocol
 
 from sluice.core.budget import Budget
 from sluice.core.keys import StreamKey
-from sluice.core.records import Cursor, Page, ReadPages, Record, Reconcile, Step, Table
+from sluice.core.records import Cursor, Page, ReadPages, Reconcile, Record, Step, Table
 from sluice.core.removal import Missing
 from sluice.core.slices import Claim, Committed, Draft, Lease, LeaseHeld, Traffic
 

@@ -18,7 +18,15 @@ from botocore.exceptions import ClientError
 
 from sluice.core.errors import StreamUnknown
 from sluice.core.keys import StreamKey
-from sluice.dynamo.items import Item, condition_failed, moment, number, read_moment, text, translated
+from sluice.dynamo.items import (
+    Item,
+    condition_failed,
+    moment,
+    number,
+    read_moment,
+    text,
+    translated,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -116,7 +116,7 @@ def _taken(rows: list[Any], shape: RowShape) -> Iterator[Record | Reject]:
         try:
             yield _record(row, shape)
         except RowRejected as error:
-            yield _reject(row, orjson.dumps(row), shape, error)
+            yield _reject(orjson.dumps(row), shape, error)
 
 
 def _page_of(found: Iterator[Record | Reject], envelope: Mapping[str, Any]) -> PageRows:
@@ -128,6 +128,16 @@ def _page_of(found: Iterator[Record | Reject], envelope: Mapping[str, Any]) -> P
         else:
             rejects.append(row)
     return PageRows(records, rejects, envelope, _digest(records, rejects))
+
+
+def joined(first: PageRows, second: PageRows) -> PageRows:
+    """Two pages as one, with the second's envelope and digest."""
+    return PageRows(
+        [*first.records, *second.records],
+        [*first.rejects, *second.rejects],
+        second.envelope,
+        second.digest,
+    )
 
 
 def _digest(records: Sequence[Record], rejects: Sequence[Reject]) -> str:
@@ -188,26 +198,33 @@ def _carefully(body: bytes, shape: RowShape, doubts: Doubts) -> PageRows:
 def _careful_row(text: bytes, shape: RowShape, doubts: Doubts) -> Record | Reject | None:
     """A row parsed alone; None when it is no JSON and was not seen like that before."""
     try:
-        row = None if _may_hold_nul(text) else _loads(text)
-        if row is not None:
-            return next(_taken([row], shape))
-    except _NeedsCareError:
-        pass  # looked at more closely below
-    try:
-        row = _exact(text)
+        return _careful_record(text, shape)
     except RowRejected as error:
-        return _reject(None, text, shape, error)
+        return _reject(text, shape, error)
     except ValueError as error:
         if not doubts.settled(text):
             return None
-        return _reject(None, text, shape, RowRejected(f"not JSON: {error}"))
+        return _reject(text, shape, RowRejected(f"not JSON: {error}"))
+
+
+def record_of(text: str, shape: RowShape) -> Record:
+    """A record from a reject's text; RowRejected when it still cannot be one."""
     try:
-        _check_values(row)
-        return _record(orjson.loads(text), shape, check=False)
-    except RowRejected as error:
-        return _reject(row, text, shape, error)
-    except orjson.JSONDecodeError as error:
-        return _reject(row, text, shape, RowRejected(f"not JSON: {error}"))
+        return _careful_record(text.encode(), shape)
+    except ValueError as error:
+        raise RowRejected(f"not JSON: {error}") from error
+
+
+def _careful_record(text: bytes, shape: RowShape) -> Record:
+    """A record from a row's own text; ValueError when that is no JSON."""
+    row = None if _may_hold_nul(text) else _loads(text)
+    if row is not None:
+        try:
+            return _record(row, shape)
+        except _NeedsCareError:
+            row = None
+    _check_values(_exact(text))
+    return _record(orjson.loads(text), shape, check=False)
 
 
 def _exact(text: bytes) -> Any:
@@ -257,15 +274,19 @@ def _shown(path: str) -> str:
     return path.encode("ascii", "backslashreplace").decode().replace("\0", "\\0")[:200]
 
 
-def _reject(row: Any, text: bytes, shape: RowShape, error: RowRejected) -> Reject:
-    identity = None
-    if isinstance(row, dict):
-        try:
-            identity = record_id(row.get(shape.id_field), shape.id_field)
-            _check_text(identity, shape.id_field)
-        except RowRejected:
-            identity = None  # that there is none may be the very reason
-    return Reject(identity, error.reason, error.field, ascii_json(text))
+def _reject(text: bytes, shape: RowShape, error: RowRejected) -> Reject:
+    return Reject(_id_in(text, shape), error.reason, error.field, ascii_json(text))
+
+
+def _id_in(text: bytes, shape: RowShape) -> str | None:
+    """The id of a row that was rejected, if it has a sound one."""
+    try:
+        row = _exact(text)
+        identity = record_id(row.get(shape.id_field), shape.id_field)
+        _check_text(identity, shape.id_field)
+    except (RowRejected, ValueError, AttributeError):
+        return None
+    return identity
 
 
 def ascii_json(text: bytes) -> str:

@@ -26,7 +26,6 @@ from sluice.core.records import ReadPages, Reconcile, Step
 from sluice.core.slices import (
     Claim,
     Committed,
-    Draft,
     Lease,
     LeaseHeld,
     Outcome,

@@ -50,13 +50,15 @@ class ListPage:
 
 @dataclass(frozen=True, slots=True)
 class ScrollPage:
-    """One answer of a scroll. ``next_id`` is None where the listing ends.
+    """One answer of a scroll. ``next_id`` is None where the listing ends; ``scroll_id`` is what the
+    vendor gave beside it, if anything.
 
     ``asked_at`` is our own time before asking: the scroll lives at least from then.
     """
 
     rows: PageRows
     next_id: str | None
+    scroll_id: str | None
     asked_at: datetime
 
 
@@ -94,18 +96,8 @@ class CarsClient:
     def __post_init__(self) -> None:
         self.shape = RowShape("data", volatile_fields=self.settings.volatile_fields)
 
-    def page(
-        self,
-        number: int,
-        budget: Budget,
-        *,
-        minutes: int | None = None,
-        known_last: int | None = None,
-    ) -> Got[ListPage]:
-        """Page ``number`` of all cars, or of those changed in the last ``minutes``.
-
-        ``known_last`` is the last page as earlier answers told it.
-        """
+    def page(self, number: int, budget: Budget, *, minutes: int | None = None) -> Got[ListPage]:
+        """Page ``number`` of all cars, or of those changed in the last ``minutes``."""
         params: dict[str, str | int] = {
             "page": number,
             "per_page": self.settings.page_size,
@@ -117,7 +109,7 @@ class CarsClient:
         return self.http.get(
             "/api/cars",
             params,
-            lambda answer: self._list_page(answer, number, known_last, doubts),
+            lambda answer: self._list_page(answer, number, doubts),
             budget=budget,
         )
 
@@ -200,15 +192,12 @@ class CarsClient:
             latencies_ms=(*listing.latencies_ms, *points.latencies_ms),
         )
 
-    def _list_page(
-        self, answer: Answer, number: int, known_last: int | None, doubts: Doubts
-    ) -> ListPage:
+    def _list_page(self, answer: Answer, number: int, doubts: Doubts) -> ListPage:
         rows = read_rows(answer.body, self.shape, doubts)
         current, last = _meta(rows.envelope)
         if current != number:
             raise VendorAnswerBroken(f"asked for page {number}, the vendor sent page {current}")
         self._check_count(rows, number, last, doubts)
-        self._check_end(rows, number, last, known_last, doubts)
         self.http.page()
         return ListPage(number, last, rows, answer.asked_at)
 
@@ -232,7 +221,7 @@ class CarsClient:
         if short and repeatable and not doubts.settled(rows.digest.encode()):
             raise VendorAnswerBroken(f"a page within the scroll has only {rows.rows} rows")
         self.http.page()
-        return ScrollPage(rows, next_id, began)
+        return ScrollPage(rows, next_id, _scroll_id(rows.envelope), began)
 
     def _next_id(self, envelope: Mapping[str, Any]) -> str | None:
         """The id to go on with; None when ``next_url`` is empty, which is the end."""
@@ -242,12 +231,17 @@ class CarsClient:
         if not next_url:
             return None
         url = resolve(self.base, next_url)
-        found = (
-            envelope.get("scroll_id") or parse_qs(url.query.decode()).get("scroll_id", [None])[0]
-        )
-        if not isinstance(found, str) or not 0 < len(found) <= LONGEST_SCROLL_ID:
+        in_url = parse_qs(url.query.decode()).get("scroll_id", [None])[0]
+        found = _scroll_id(envelope) or _scroll_id({"scroll_id": in_url})
+        if found is None:
             raise VendorAnswerBroken("the vendor's scroll goes on without a usable scroll_id")
         return found
+
+
+def _scroll_id(envelope: Mapping[str, Any]) -> str | None:
+    found = envelope.get("scroll_id")
+    usable = isinstance(found, str) and 0 < len(found) <= LONGEST_SCROLL_ID
+    return found if usable else None
 
 
 def _meta(envelope: Mapping[str, Any]) -> tuple[int, int]:

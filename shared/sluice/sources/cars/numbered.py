@@ -38,7 +38,7 @@ def minutes_since(since: datetime, now: datetime) -> int:
 class Listing:
     """Numbered pages in order from ``first``, until the vendor's last one."""
 
-    ask: Callable[[int, int | None], Got[ListPage]]
+    read: Callable[[int], Got[ListPage]]
     client: CarsClient
     budget: Budget
     first: int
@@ -60,7 +60,7 @@ class Listing:
             return number
 
         ahead = ReadAhead(
-            self._read,
+            self.read,
             next_number=next_number,
             window=lambda: self.budget.pages_ahead(self.client.settings.page_size, most),
             most=most,
@@ -69,7 +69,7 @@ class Listing:
         try:
             for got in ahead:
                 self.budget.spend(requests=got.requests)
-                page = self._not_repeated(got.value)
+                page = self._sure_of_end(self._not_repeated(got.value))
                 self.last_page = page.last_page
                 yield page
                 if page.is_last:
@@ -78,14 +78,26 @@ class Listing:
             ahead.close()
             self.client.http.resume()
 
-    def _read(self, number: int) -> Got[ListPage]:
-        return self.ask(number, self.last_page)
+    def _sure_of_end(self, page: ListPage) -> ListPage:
+        """Look behind an end that comes early: rows on the next page mean that it is none.
+
+        Early is: before the last page known, or after a full page where none is known yet.
+        """
+        full = page.rows.rows >= self.client.settings.page_size
+        early = full if self.last_page is None else page.last_page < self.last_page
+        if not (page.is_last and early):
+            return page
+        behind = self.read(page.number + 1)
+        self.budget.spend(requests=behind.requests)
+        if not behind.value.rows.rows:
+            return page
+        return replace(page, last_page=max(page.number + 1, behind.value.last_page))
 
     def _not_repeated(self, page: ListPage) -> ListPage:
         """A page whose rows were all on an earlier page is read again before it is refused."""
         digest = page.rows.digest
         if page.rows.rows and digest in self.seen:
-            again = self._read(page.number)
+            again = self.read(page.number)
             self.budget.spend(requests=again.requests)
             page, digest = again.value, again.value.rows.digest
             if page.rows.rows and digest in self.seen and not self._moved_on(page.number, digest):
@@ -97,7 +109,7 @@ class Listing:
         """True when the rows truly moved here because the page before now has others."""
         if number == 1:
             return True
-        before = self._read(number - 1)
+        before = self.read(number - 1)
         self.budget.spend(requests=before.requests)
         return before.value.rows.digest != digest
 
@@ -112,7 +124,7 @@ class NumberedCrawl:
     def pages(self, cursor: CarsCursor, budget: Budget) -> Iterator[Page]:
         crawl = crawl_to_continue(cursor, budget.clock(), self.settings)
         listing = Listing(
-            lambda number, known: self.client.page(number, budget, known_last=known),
+            lambda number: self.client.page(number, budget),
             self.client,
             budget,
             crawl.next_page,
@@ -159,10 +171,10 @@ class ChangedCars:
         read = cursor.delta or Repeated(budget.clock(), budget.clock())
         window, since = read.window, read.window.since if read.window else read.through
 
-        def read_page(number: int, known: int | None) -> Got[ListPage]:
+        def read_page(number: int) -> Got[ListPage]:
             # Counted anew for each page, so that the window's far end stands still meanwhile.
             minutes = minutes_since(since, budget.clock())
-            return self.client.page(number, budget, minutes=minutes, known_last=known)
+            return self.client.page(number, budget, minutes=minutes)
 
         first = window.next_page if window else 1
         listing = Listing(read_page, self.client, budget, first, None, set())

@@ -8,16 +8,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from sluice.core.budget import Budget
-from sluice.core.errors import PageTokenExpired, VendorAnswerBroken
+from sluice.core.errors import PageTokenExpired, VendorAnswerBroken, WaitForVendor
 from sluice.core.records import Page, Progress
 from sluice.sources.cars.client import CarsClient, ScrollPage
 from sluice.sources.cars.cursor import SCROLL_MARGIN, CarsCursor, Crawl, Scroll
 from sluice.sources.cars.due import crawl_to_continue, next_generation
 from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.http import Got
+from sluice.sources.json_rows import joined
 
 TIME_FOR_A_PAGE = timedelta(seconds=8)
 """Left at least when a page is asked for that cannot be asked for again."""
@@ -36,13 +37,17 @@ class ScrolledCrawl:
     def pages(self, cursor: CarsCursor, budget: Budget) -> Iterator[Page]:
         crawl, page = self._first(cursor, budget)
         while True:
-            page, following = self._sure_of_end(crawl, page, budget)
+            try:
+                crawl, page = self._sure_of_end(crawl, page, budget)
+            except WaitForVendor:
+                yield self._lost(cursor, crawl)  # the page is not stored, and the scroll moved on
+                raise
             crawl = self._advanced(crawl, page)
             yield self._page(cursor, crawl, page, budget)
             if page.next_id is None or not self._may_go_on(crawl, budget):
                 return
             try:
-                page = following or self._next(crawl, budget)
+                page = self._next(crawl, budget)
             except PageTokenExpired as error:
                 yield self._lost(cursor, crawl)
                 # A vendor that forgets every scroll must not be asked for page one without end.
@@ -56,31 +61,23 @@ class ScrolledCrawl:
 
     def _sure_of_end(
         self, crawl: Crawl, page: ScrollPage, budget: Budget
-    ) -> tuple[ScrollPage, ScrollPage | None]:
-        """Look again behind a full page that says it is the last one.
+    ) -> tuple[Crawl, ScrollPage]:
+        """Look behind a page that says it is the last: rows there mean that it is not.
 
-        The same page again says it too, or tells where to go on. Other rows are the next page of a
-        scroll that moves on by itself. Nothing, or no scroll any more, is the end.
+        They are joined to the page, because a scroll that moves on by itself gives them only once.
+        No rows, rows already read, or a scroll that is gone are the end.
         """
-        if page.next_id is not None or page.rows.rows < self.settings.page_size:
-            return page, None
-        try:
-            again = self._ask_place(crawl, budget)
-        except PageTokenExpired:
-            return page, None
-        if not again.rows.rows:
-            return page, None
-        if again.rows.digest == page.rows.digest:
-            return again, None
-        if crawl.scroll is None:
-            raise VendorAnswerBroken("the scroll's first page says it is the last, and changed")
-        return replace(page, next_id=crawl.scroll.id), again
-
-    def _ask_place(self, crawl: Crawl, budget: Budget) -> ScrollPage:
-        """Ask for the page at the crawl's place: the first one where no scroll is open yet."""
-        if crawl.scroll is None:
-            return _spent(self.client.first_scroll(budget), budget)
-        return self._ask_once(crawl.scroll, budget)
+        while page.next_id is None and page.rows.rows and page.scroll_id:
+            crawl = replace(crawl, digests=crawl.with_digest(page.rows.digest))
+            scroll = Scroll(page.scroll_id, self._ends_at(page))
+            try:
+                behind = self._ask_once(scroll, budget)
+            except PageTokenExpired:
+                break
+            if not behind.rows.rows or behind.rows.digest in crawl.digests:
+                break
+            page = replace(behind, rows=joined(page.rows, behind.rows))
+        return crawl, page
 
     def _lost(self, cursor: CarsCursor, crawl: Crawl) -> Page:
         """No rows, but a cursor that knows its place is lost: the stored scroll id may still
@@ -137,7 +134,10 @@ class ScrolledCrawl:
         if page.rows.rows:
             return page
         # "No more data" ends a listing, so an empty answer is believed when it is given twice.
-        again = self._ask_once(scroll, budget)
+        try:
+            again = self._ask_once(scroll, budget)
+        except WaitForVendor as error:
+            raise PageTokenExpired("the scroll gave an empty page, and then an error") from error
         if again.rows.rows and not scroll.repeatable:
             raise PageTokenExpired("the scroll gave an empty page in the middle")
         return again
@@ -159,9 +159,11 @@ class ScrolledCrawl:
         """Where to go on after a page, and until when by our clock."""
         if page.next_id is None:
             return None
-        expires_at = page.asked_at + timedelta(minutes=self.settings.scroll_time)
         moves = scroll is not None and scroll.id != page.next_id
-        return Scroll(page.next_id, expires_at, repeatable=moves)
+        return Scroll(page.next_id, self._ends_at(page), repeatable=moves)
+
+    def _ends_at(self, page: ScrollPage) -> datetime:
+        return page.asked_at + timedelta(minutes=self.settings.scroll_time)
 
 
 def _spent(got: Got[ScrollPage], budget: Budget) -> ScrollPage:

@@ -20,6 +20,7 @@ from sluice.sources.cars.payloads import values_of
 from sluice.sources.cars.scrolled import ScrolledCrawl
 from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.cars.table import CARS
+from sluice.sources.json_rows import record_of
 
 NAME = "cars"
 
@@ -79,6 +80,10 @@ class CarsStream:
     def values(self, record: Record) -> Sequence[Any]:
         """The record's values for ``table.columns``; RowRejected when it cannot be loaded."""
         return values_of(record)
+
+    def record_of(self, raw: str) -> Record:
+        """A record from a reject's raw body; RowRejected when it still cannot be read."""
+        return record_of(raw, self._client.shape)
 
     def traffic(self) -> Traffic:
         """What reading cost so far, point reads included."""
