@@ -13,6 +13,7 @@ from dataclasses import dataclass
 import httpx
 
 from sluice.sources.deadline import transport
+from sluice.sources.doubts import Doubts
 from sluice.sources.pacing import Pace
 from sluice.sources.urls import Base, check_base_url
 
@@ -22,11 +23,12 @@ MOST_ACCOUNTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An account's HTTP client and pace, shared by all slices of this environment."""
+    """An account's HTTP client, pace and open doubts, shared by all slices of this environment."""
 
     base: Base
     client: httpx.Client
     pace: Pace
+    doubts: Doubts
 
 
 class VendorConnections:
@@ -82,7 +84,7 @@ class VendorConnections:
                 "user-agent": "sluice",
             },
         )
-        return Connection(base, client, Pace(per_second, monotonic=self.monotonic))
+        return Connection(base, client, Pace(per_second, monotonic=self.monotonic), Doubts())
 
     def _real_transport(self, side_by_side: int) -> httpx.BaseTransport:
         return transport(allow_loopback=self.allow_loopback, connections=side_by_side)

@@ -31,6 +31,7 @@ from sluice.sources.answers import Answer, asked_at, error_of, read_body, retry_
 from sluice.sources.connections import Connection
 from sluice.sources.counting import TrafficCount
 from sluice.sources.deadline import Limit, limited
+from sluice.sources.doubts import Doubt
 from sluice.sources.pacing import LONGEST_SLEEP
 from sluice.sources.urls import resolve
 
@@ -95,6 +96,27 @@ class VendorHttp:
         self._limits = limits
         self._count = TrafficCount()
         self._stop = threading.Event()
+
+    def ask_until_believed(
+        self,
+        question: str,
+        path: str,
+        params: Mapping[str, str | int],
+        read: Callable[[Answer, Doubt], T],
+        *,
+        budget: Budget,
+        repeatable: bool = True,
+    ) -> Got[T]:
+        """``get``, for a ``read`` that may doubt an answer until it comes again.
+
+        ``question`` names what is asked, the same in every slice.
+        """
+        doubt = self._connection.doubts.about(question)
+        got = self.get(
+            path, params, lambda answer: read(answer, doubt), budget=budget, repeatable=repeatable
+        )
+        self._connection.doubts.dispel(question)
+        return got
 
     def get(
         self,

@@ -14,7 +14,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 import orjson
@@ -22,6 +22,7 @@ import xxhash
 
 from sluice.core.errors import RowRejected, VendorAnswerBroken
 from sluice.core.records import Record, Reject
+from sluice.sources.doubts import Doubt
 from sluice.sources.json_scan import depth, split
 
 MOST_DEPTH = 254
@@ -61,28 +62,11 @@ class PageRows:
         return len(self.records) + len(self.rejects)
 
 
-@dataclass(slots=True)
-class Doubts:
-    """Texts seen once that are believed only when the vendor sends them again.
-
-    A row that is no JSON at all may be damage on the way; the same bytes twice are the vendor's.
-    """
-
-    seen: set[bytes] = field(default_factory=set)
-
-    def settled(self, text: bytes) -> bool:
-        """True when this text was doubted before."""
-        digest = xxhash.xxh3_128_digest(text)
-        known = digest in self.seen
-        self.seen.add(digest)
-        return known
-
-
-def read_rows(body: bytes, shape: RowShape, doubts: Doubts) -> PageRows:
+def read_rows(body: bytes, shape: RowShape, doubt: Doubt) -> PageRows:
     """Read a page; VendorAnswerBroken when it is not whole or has no rows array."""
     page = None if _may_hold_nul(body) else _loads(body)
     if page is None:
-        return _carefully(body, shape, doubts)
+        return _carefully(body, shape, doubt)
     if not isinstance(page, dict):
         raise VendorAnswerBroken("the vendor's answer is not an object")
     rows = page.pop(shape.rows_key, None)
@@ -91,7 +75,7 @@ def read_rows(body: bytes, shape: RowShape, doubts: Doubts) -> PageRows:
     try:
         return _page_of(_taken(rows, shape), page)
     except _NeedsCareError:
-        return _carefully(body, shape, doubts)
+        return _carefully(body, shape, doubt)
 
 
 class _NeedsCareError(Exception):
@@ -128,16 +112,6 @@ def _page_of(found: Iterator[Record | Reject], envelope: Mapping[str, Any]) -> P
         else:
             rejects.append(row)
     return PageRows(records, rejects, envelope, _digest(records, rejects))
-
-
-def joined(first: PageRows, second: PageRows) -> PageRows:
-    """Two pages as one, with the second's envelope and digest."""
-    return PageRows(
-        [*first.records, *second.records],
-        [*first.rejects, *second.rejects],
-        second.envelope,
-        second.digest,
-    )
 
 
 def _digest(records: Sequence[Record], rejects: Sequence[Reject]) -> str:
@@ -178,7 +152,7 @@ def record_id(value: Any, name: str) -> str:
     return value
 
 
-def _carefully(body: bytes, shape: RowShape, doubts: Doubts) -> PageRows:
+def _carefully(body: bytes, shape: RowShape, doubt: Doubt) -> PageRows:
     parts = split(body, shape.rows_key.encode())
     if not parts.has_rows:
         raise VendorAnswerBroken(f"the vendor's answer has no array {shape.rows_key!r}")
@@ -189,20 +163,20 @@ def _carefully(body: bytes, shape: RowShape, doubts: Doubts) -> PageRows:
             raise VendorAnswerBroken("the vendor's envelope is not JSON")
         envelope[key.decode("utf-8", "replace")] = value
     # Each row is looked at before the verdict, so that one more reading settles every doubt.
-    found = [_careful_row(text, shape, doubts) for text in parts.rows]
+    found = [_careful_row(text, shape, doubt) for text in parts.rows]
     if None in found:
         raise VendorAnswerBroken("a row in the vendor's answer is not JSON")
     return _page_of((row for row in found if row is not None), envelope)
 
 
-def _careful_row(text: bytes, shape: RowShape, doubts: Doubts) -> Record | Reject | None:
+def _careful_row(text: bytes, shape: RowShape, doubt: Doubt) -> Record | Reject | None:
     """A row parsed alone; None when it is no JSON and was not seen like that before."""
     try:
         return _careful_record(text, shape)
     except RowRejected as error:
         return _reject(text, shape, error)
     except ValueError as error:
-        if not doubts.settled(text):
+        if not doubt.settled(text):
             return None
         return _reject(text, shape, RowRejected(f"not JSON: {error}"))
 

@@ -26,8 +26,9 @@ from sluice.core.records import Reject
 from sluice.core.slices import Traffic
 from sluice.sources.answers import Answer
 from sluice.sources.cars.settings import CarsSettings
+from sluice.sources.doubts import Doubt
 from sluice.sources.http import Got, VendorHttp
-from sluice.sources.json_rows import Doubts, PageRows, RowShape, ascii_json, read_rows, record_id
+from sluice.sources.json_rows import PageRows, RowShape, ascii_json, read_rows, record_id
 from sluice.sources.urls import Base, resolve
 
 LONGEST_SCROLL_ID = 8192
@@ -105,37 +106,42 @@ class CarsClient:
         }
         if minutes is not None:
             params["minutes"] = minutes
-        doubts = Doubts()
-        return self.http.get(
+        return self.http.ask_until_believed(
+            f"{'all' if minutes is None else 'changed'} {number}",
             "/api/cars",
             params,
-            lambda answer: self._list_page(answer, number, doubts),
+            lambda answer, doubt: self._list_page(answer, number, doubt),
             budget=budget,
         )
 
     def first_scroll(self, budget: Budget) -> Got[ScrollPage]:
         """Open a scroll and read its first page."""
-        params = {"limit": self.settings.page_size, "scroll_time": self.settings.scroll_time}
-        doubts, began = Doubts(), budget.clock()
-        return self.http.get(
+        began = budget.clock()
+        return self.http.ask_until_believed(
+            "first of a scroll",
             "/cars",
-            params,
-            lambda answer: self._scroll_page(answer, doubts, began, repeatable=True),
+            {"limit": self.settings.page_size, "scroll_time": self.settings.scroll_time},
+            lambda answer, doubt: self._scroll_page(answer, doubt, began, again=True),
             budget=budget,
         )
 
-    def next_scroll(self, scroll_id: str, budget: Budget, *, repeatable: bool) -> Got[ScrollPage]:
+    def next_scroll(
+        self, scroll_id: str, budget: Budget, *, repeatable: bool, expect_rows: bool = True
+    ) -> Got[ScrollPage]:
         """Continue a scroll; PageTokenExpired when its place is lost.
 
         Where the id names the scroll and not the place (``repeatable`` false), a question whose
         answer was lost may have moved the place on: it is not asked again, the scroll is given up.
         """
-        doubts, began = Doubts(), budget.clock()
+        began = budget.clock()
         try:
-            return self.http.get(
+            return self.http.ask_until_believed(
+                f"scroll {scroll_id}",
                 "/cars",
                 {"scroll_id": scroll_id},
-                lambda answer: self._scroll_page(answer, doubts, began, repeatable=repeatable),
+                lambda answer, doubt: self._scroll_page(
+                    answer, doubt, began, again=repeatable and expect_rows
+                ),
                 budget=budget,
                 repeatable=repeatable,
             )
@@ -153,11 +159,11 @@ class CarsClient:
         params: dict[str, str | int] = {"minutes": minutes}
         if number > 1:
             params["page"] = number
-        doubts = Doubts()
-        return self.http.get(
+        return self.http.ask_until_believed(
+            f"archived {number}",
             "/api/archived-lots",
             params,
-            lambda answer: _archived_page(answer, number, doubts),
+            lambda answer, doubt: _archived_page(answer, number, doubt),
             budget=budget,
         )
 
@@ -192,34 +198,35 @@ class CarsClient:
             latencies_ms=(*listing.latencies_ms, *points.latencies_ms),
         )
 
-    def _list_page(self, answer: Answer, number: int, doubts: Doubts) -> ListPage:
-        rows = read_rows(answer.body, self.shape, doubts)
+    def _list_page(self, answer: Answer, number: int, doubt: Doubt) -> ListPage:
+        rows = read_rows(answer.body, self.shape, doubt)
         current, last = _meta(rows.envelope)
         if current != number:
             raise VendorAnswerBroken(f"asked for page {number}, the vendor sent page {current}")
-        self._check_count(rows, number, last, doubts)
+        self._check_count(rows, number, last, doubt)
         self.http.page()
         return ListPage(number, last, rows, answer.asked_at)
 
-    def _check_count(self, rows: PageRows, number: int, last: int, doubts: Doubts) -> None:
+    def _check_count(self, rows: PageRows, number: int, last: int, doubt: Doubt) -> None:
         """An empty page within a listing is damage, and a short one is until it is sent again.
 
         So is an empty listing, which has one page without rows.
         """
-        if not rows.rows and number <= last and not (last == 1 and doubts.settled(b"empty")):
+        if not rows.rows and number <= last and not (last == 1 and doubt.settled(b"empty")):
             raise VendorAnswerBroken(f"page {number} of {last} is empty")
         short = number < last and rows.rows < self.settings.page_size
-        if short and not doubts.settled(rows.digest.encode()):
+        if short and not doubt.settled(rows.digest.encode()):
             raise VendorAnswerBroken(f"page {number} of {last} has only {rows.rows} rows")
 
     def _scroll_page(
-        self, answer: Answer, doubts: Doubts, began: datetime, *, repeatable: bool
+        self, answer: Answer, doubt: Doubt, began: datetime, *, again: bool
     ) -> ScrollPage:
-        rows = read_rows(answer.body, self.shape, doubts)
+        """``again`` is whether a page that is short or empty can be asked for a second time."""
+        rows = read_rows(answer.body, self.shape, doubt)
         next_id = self._next_id(rows.envelope) if rows.rows else None
-        short = next_id is not None and rows.rows < self.settings.page_size
-        if short and repeatable and not doubts.settled(rows.digest.encode()):
-            raise VendorAnswerBroken(f"a page within the scroll has only {rows.rows} rows")
+        short = not rows.rows or (next_id is not None and rows.rows < self.settings.page_size)
+        if short and again and not doubt.settled(rows.digest.encode()):
+            raise VendorAnswerBroken(f"a page of the scroll has only {rows.rows} rows")
         self.http.page()
         return ScrollPage(rows, next_id, _scroll_id(rows.envelope), began)
 
@@ -269,7 +276,7 @@ def _object(answer: Answer) -> dict[str, Any]:
     return found
 
 
-def _archived_page(answer: Answer, number: int, doubts: Doubts) -> ArchivedPage:
+def _archived_page(answer: Answer, number: int, doubt: Doubt) -> ArchivedPage:
     found = _object(answer)
     lots = found.get("archived_lots", found.get("data"))
     if not isinstance(lots, list):
@@ -277,7 +284,7 @@ def _archived_page(answer: Answer, number: int, doubts: Doubts) -> ArchivedPage:
     current, last = _meta(found) if isinstance(found.get("meta"), dict) else (number, number)
     if current != number:
         raise VendorAnswerBroken(f"asked for page {number}, the vendor sent page {current}")
-    if not lots and (number < last or not doubts.settled(b"empty")):
+    if not lots and (number < last or not doubt.settled(b"empty")):
         raise VendorAnswerBroken(f"page {number} of {last} archived lots is empty")
     ids, rejects = _archived_ids(lots)
     return ArchivedPage(number, last, ids, rejects, answer.asked_at)

@@ -27,11 +27,13 @@ DIGESTS_KEPT = 512
 @dataclass(frozen=True, slots=True)
 class Scroll:
     """A place in a scroll. ``repeatable`` once the vendor gave another id for the next page: an id
-    then names a place. Until then it may name the whole scroll: asking again may skip a page."""
+    then names a place. Until then it may name the whole scroll: asking again may skip a page.
+    ``ending`` when the vendor said that nothing comes behind it, which is looked after once."""
 
     id: str
     expires_at: datetime
     repeatable: bool = False
+    ending: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Crawl:
             return False
         if self.scroll is None:
             return self.shape != "scroll" or self.next_page == 1
-        return now < self.scroll.expires_at - SCROLL_MARGIN
+        return self.scroll.ending or now < self.scroll.expires_at - SCROLL_MARGIN
 
     def with_digest(self, digest: str) -> tuple[str, ...]:
         """The digests once a page is stored; the first page's is never forgotten."""
@@ -189,7 +191,12 @@ def _crawl(part: Any) -> Crawl | None:
 def _scroll(part: Any) -> Scroll | None:
     if part is None:
         return None
-    return Scroll(str(part["id"]), _instant(part["expires_at"]), bool(part["repeatable"]))
+    return Scroll(
+        str(part["id"]),
+        _instant(part["expires_at"]),
+        repeatable=bool(part["repeatable"]),
+        ending=bool(part["ending"]),
+    )
 
 
 def _pending(part: Any) -> Pending | None:

@@ -79,19 +79,16 @@ class Listing:
             self.client.http.resume()
 
     def _sure_of_end(self, page: ListPage) -> ListPage:
-        """Look behind an end that comes early: rows on the next page mean that it is none.
+        """An end that may be none is looked behind: the next page is asked for as well.
 
-        Early is: before the last page known, or after a full page where none is known yet.
+        That is one before the last page known, or on a full page. A page without rows, behind the
+        last one that its own answer knows, is the end.
         """
-        full = page.rows.rows >= self.client.settings.page_size
-        early = full if self.last_page is None else page.last_page < self.last_page
-        if not (page.is_last and early):
-            return page
-        behind = self.read(page.number + 1)
-        self.budget.spend(requests=behind.requests)
-        if not behind.value.rows.rows:
-            return page
-        return replace(page, last_page=max(page.number + 1, behind.value.last_page))
+        known = self.last_page or 0
+        doubtful = page.last_page < known or page.rows.rows >= self.client.settings.page_size
+        if page.is_last and page.rows.rows and doubtful:
+            return replace(page, last_page=max(page.number + 1, known))
+        return page
 
     def _not_repeated(self, page: ListPage) -> ListPage:
         """A page whose rows were all on an earlier page is read again before it is refused."""

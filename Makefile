@@ -1,0 +1,112 @@
+# Sluice. `make help` lists what there is. Needs Python >= 3.11 and make; all else is installed under
+# .venv/ and .sluice/.
+SHELL := /bin/bash
+PYTHON ?= python3
+BIN := .venv/bin
+UV := $(BIN)/uv
+UV_VERSION := 0.13.8
+PYTEST := $(BIN)/python -m pytest
+LOCKS := layers/dependencies migrations requirements/dev requirements/sam requirements/emulator
+
+.DEFAULT_GOAL := help
+.PHONY: help setup tools check test unit contract template integration e2e demo up down build deploy lock schema bench clean
+
+help: ## This list
+	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
+
+# --- Setting up -------------------------------------------------------------------------------------
+
+setup: .venv/ready tools ## Install everything: .venv/ and the tools under .sluice/tools/
+
+.venv/ready: requirements/dev.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Sluice needs Python >= 3.11, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	@test -x $(UV) || $(BIN)/python -m pip install --quiet --disable-pip-version-check uv==$(UV_VERSION)
+	@echo "Installing what requirements/dev.txt names"
+	@$(UV) pip sync --quiet --python $(BIN)/python --require-hashes requirements/dev.txt
+	@$(UV) pip install --quiet --python $(BIN)/python --no-deps --no-build-isolation --editable .
+	@touch $@
+
+tools: .sluice/tools/sam/ready .sluice/tools/ministack/ready
+
+.sluice/tools/sam/ready: requirements/sam.txt .venv/ready
+	@echo "Installing the SAM CLI"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
+.sluice/tools/ministack/ready: requirements/emulator.txt .venv/ready
+	@echo "Installing the embedded AWS"
+	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
+	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
+	@touch $@
+
+# --- Checking and testing -----------------------------------------------------------------------------
+
+check: .venv/ready ## Style, types, import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+test: check unit template contract integration e2e ## Everything CI runs, quick things first
+
+unit: .venv/ready ## Rules, one module at a time
+	$(PYTEST) tests/unit
+
+template: setup ## The template's operational promises
+	.sluice/tools/sam/bin/sam validate --lint --template template.yaml --region eu-central-1
+	$(PYTEST) tests/template
+
+contract: setup ## In-memory ports and real adapters behave alike
+	$(PYTEST) tests/contract
+
+integration: setup ## Adapters and sources against real programs
+	$(PYTEST) tests/integration
+
+e2e: setup ## The deployed template, IAM enforced, under kills and vendor faults
+	$(PYTEST) tests/e2e
+
+# --- Running ------------------------------------------------------------------------------------------
+
+demo: setup ## Three clients' catalogues through the real template, twice (CARS=200000 for full size)
+	$(BIN)/sluice demo $(DEMO_ARGS)
+
+up: setup ## Start the embedded stack and leave it running
+	$(BIN)/sluice up
+
+down: .venv/ready ## Stop it
+	$(BIN)/sluice down
+
+bench: setup ## Measure: merge, parse and load rates beside raw COPY (heavy)
+	$(BIN)/python -m benchmarks
+
+# --- To AWS -------------------------------------------------------------------------------------------
+
+SAM = SLUICE_UV=$(abspath $(UV)) .sluice/tools/sam/bin/sam
+MIGRATIONS_DIGEST = $(shell cat migrations/*.sql | sha256sum | cut -c1-16)
+
+build: setup ## Build functions and layers for AWS (python3.13, arm64)
+	SLUICE_BUILD_TARGET=lambda $(SAM) build --config-env prod
+
+deploy: ## Build and deploy to AWS (DATABASE_SECRET_ARN=... MIGRATION_DATABASE_SECRET_ARN=...)
+	@test -n "$(DATABASE_SECRET_ARN)" || { echo "give DATABASE_SECRET_ARN=<arn of the secret with the application's pooled postgresql:// URL>"; exit 2; }
+	@test -n "$(MIGRATION_DATABASE_SECRET_ARN)" || { echo "give MIGRATION_DATABASE_SECRET_ARN=<arn of the secret with the owner's direct postgresql:// URL>"; exit 2; }
+	$(MAKE) build
+	$(SAM) deploy --config-env prod --parameter-overrides Stage=prod MigrationsDigest=$(MIGRATIONS_DIGEST) \
+	    DatabaseSecretArn=$(DATABASE_SECRET_ARN) MigrationDatabaseSecretArn=$(MIGRATION_DATABASE_SECRET_ARN)
+
+# --- Keeping ------------------------------------------------------------------------------------------
+
+lock: ## Lock dependencies anew (edit the .in files first)
+	set -e; for name in $(LOCKS); do \
+	    if [ -d $$name ]; then name=$$name/requirements; fi; \
+	    $(UV) pip compile --quiet --generate-hashes --no-emit-index-url --no-header --universal \
+	        --python-version 3.11 $$name.in -o $$name.txt; done
+
+schema: .venv/ready ## Write migrations/schema.sql anew from all migrations
+	$(BIN)/python -m local.schema
+
+clean: ## Remove what was built and installed
+	-$(BIN)/sluice down
+	rm -rf .venv .sluice .aws-sam .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,180 @@
+"""Owns every program of one embedded stack, and stops them all when it ends, however it ends.
+
+Started by ``Stack``. It says what it does on standard output, one JSON line each, ends when its
+standard input closes (its owner died) or on SIGTERM, and its own programs are told to stop by the
+kernel when it is killed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import secrets
+import shutil
+import signal
+import sys
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from local import aws, postgres
+from local.deploy import Deployment
+from local.pgbouncer import PgBouncer, installed
+from local.places import Places, free_port, write_env
+from local.postgres import Database, Postgres
+from local.processes import Program, StackFailed, kill_processes_of, start
+
+
+def say(kind: str, text: str) -> None:
+    """One line to the owner; an owner that is gone is found out by standard input."""
+    with contextlib.suppress(OSError):
+        sys.stdout.write(json.dumps({"kind": kind, "text": text}) + "\n")
+        sys.stdout.flush()
+
+
+@dataclass(slots=True)
+class Running:
+    """The programs of a stack in the order they started."""
+
+    places: Places
+    names: dict[str, str] = field(default_factory=dict)
+    stops: list[Callable[[], None]] = field(default_factory=list)
+
+    def up(self) -> None:
+        """Start everything and deploy; ``.sluice/env`` appears last."""
+        sweep(self.places)
+        self.places.make()
+        app_url, owner_url = self._databases()
+        self._vendors()
+        self._aws(app_url, owner_url)
+        write_env(self.places.env, self.names)
+
+    def down(self) -> None:
+        """Stop everything, last started first, and leave no temp folder."""
+        self.places.env.unlink(missing_ok=True)
+        while self.stops:
+            with contextlib.suppress(StackFailed, OSError):
+                self.stops.pop()()
+        sweep(self.places)
+
+    def _databases(self) -> tuple[str, str]:
+        given = os.environ.get("DATABASE_URL")
+        if given:
+            say("step", "Postgres: the one that DATABASE_URL names")
+            owner = os.environ.get("MIGRATION_DATABASE_URL", given)
+            self.names |= {"DATABASE_URL": given, "POOLED_DATABASE_URL": given}
+            return given, owner
+        server = postgres.create(self.places.run / "postgres", self.places.logs / "postgres.log")
+        self.stops.append(server.stop)
+        server.start()
+        database = postgres.create_database(server)
+        pooled = self._pooler(server, database)
+        self.names |= {
+            "DATABASE_URL": database.owner_url,
+            "POOLED_DATABASE_URL": pooled,
+            "POSTGRES_SUPERUSER_URL": server.url(),
+        }
+        return pooled, database.owner_url
+
+    def _pooler(self, server: Postgres, database: Database) -> str:
+        if installed() is None:
+            say("step", f"Postgres on port {server.port} (PgBouncer is not installed: connections are direct)")
+            return database.app_url
+        pooler = PgBouncer(
+            server, database, self.places.run / "pgbouncer", self.places.logs / "pgbouncer.log"
+        )
+        self.stops.append(pooler.stop)
+        pooler.start()
+        say("step", f"Postgres on port {server.port}, PgBouncer on port {pooler.port}")
+        return pooler.url
+
+    def _vendors(self) -> None:
+        port = free_port()
+        log = self.places.logs / "vendor-cars.log"
+        log.unlink(missing_ok=True)
+        words = [sys.executable, "-m", "local.vendors.cars", "--port", str(port)]
+        program: Program = start("vendor-cars", words, log)
+        self.stops.append(program.stop)
+        program.wait_until(lambda: "listening on" in log.read_text(encoding="utf-8"))
+        base = f"http://127.0.0.1:{port}"
+        self.names |= {"VENDOR_CARS_URL": base, "VENDOR_CARS_CONTROL_URL": f"{base}/_control"}
+        say("step", f"Simulated cars vendor on port {port}")
+
+    def _aws(self, app_url: str, owner_url: str) -> None:
+        cloud = aws.new(self.places)
+        cloud.log.unlink(missing_ok=True)
+        self.stops.append(cloud.stop)
+        cloud.start()
+        say("step", f"Embedded AWS on port {cloud.port}, IAM enforced")
+        deployment = Deployment(self.places, cloud.environment())
+        built = deployment.build()
+        say("step", "sam build: done" if built else "sam build: nothing changed since the last one")
+        names = _make_secrets(deployment, {"database": app_url, "migrations": owner_url})
+        outputs = deployment.deploy(names["database"], names["migrations"])
+        cloud.check_pollers()
+        say("step", "sam deploy: the real template is deployed, migrations are applied")
+        self.names |= {
+            **cloud.environment(),
+            "SLUICE_STAGE": "local",
+            "SLUICE_STATE_TABLE": outputs["StateTableName"],
+            "SLUICE_REGISTRY_TABLE": outputs["RegistryTableName"],
+            "SLUICE_QUEUE_URL": outputs["SliceQueueUrl"],
+            "SLUICE_DLQ_URL": outputs["SliceDeadLetterQueueUrl"],
+            "SLUICE_DATABASE_SECRET": names["database"],
+            "SLUICE_MIGRATION_DATABASE_SECRET": names["migrations"],
+            "SLUICE_WORKER_FUNCTION": outputs["WorkerFunctionName"],
+            "SLUICE_DISPATCHER_FUNCTION": outputs["DispatcherFunctionName"],
+            "SLUICE_CLEANUP_FUNCTION": outputs["CleanupFunctionName"],
+        }
+
+
+def _make_secrets(deployment: Deployment, values: dict[str, str]) -> dict[str, str]:
+    client = deployment.client("secretsmanager")
+    run = secrets.token_hex(4)
+    return {
+        name: client.create_secret(Name=f"sluice-{name}-{run}", SecretString=value)["ARN"]
+        for name, value in values.items()
+    }
+
+
+def sweep(places: Places) -> None:
+    """Remove what a stack that was killed left behind: its programs and its temp folders."""
+    kill_processes_of(str(places.run))
+    shutil.rmtree(places.run, ignore_errors=True)
+    places.env.unlink(missing_ok=True)
+
+
+def _wait_for_the_end(*, owned: bool) -> None:
+    ended = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: ended.set())
+    if owned:
+        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+    ended.wait()
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--root", type=Path, required=True)
+    parser.add_argument("--owned", action="store_true", help="end when standard input closes")
+    options = parser.parse_args()
+    places = Places(options.root)
+    running = Running(places)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(0))
+    try:
+        running.up()
+        say("up", str(places.env))
+        _wait_for_the_end(owned=options.owned)
+    except StackFailed as error:
+        say("failed", str(error))
+        return 1
+    finally:
+        running.down()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
