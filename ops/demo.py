@@ -147,8 +147,8 @@ def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
         started = time.monotonic()
         stack.up(lambda text: console.print(f"[dim]{time.monotonic() - started:6.1f}s[/] {text}"))
         target = find_target()
-        with target.connect() as connection, CarsVendorControl(target.names["VENDOR_CARS_CONTROL_URL"]) as vendor:
-            clients = _clients(target)
+        with target.connect() as connection, CarsVendorControl(target.names["VENDOR_CARS_URL"]) as vendor:
+            clients = _clients(target, cars)
             _prepare_vendor(target, vendor, clients, cars)
             Demo(stack, target, vendor, connection, console, clients, result).run()
     console.print(_check_table(result.checks))
@@ -157,11 +157,14 @@ def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
     return result
 
 
-def _clients(target: Target) -> ClientsFile:
-    """The demo's clients file with the simulated vendor's address filled in."""
+def _clients(target: Target, cars: int) -> ClientsFile:
+    """The demo's clients file with the simulated vendor's address filled in, and small enough slices
+    that even a small demo shows several."""
     text = CLIENTS_FILE.read_text(encoding="utf-8")
+    text = text.replace("${VENDOR_CARS_URL}", target.names["VENDOR_CARS_URL"])
+    text = text.replace("${SLICE_ROWS}", str(min(10_000, max(cars // 4, 250))))
     path = Path(".sluice/clients.demo.yaml")
-    path.write_text(text.replace("${VENDOR_CARS_URL}", target.names["VENDOR_CARS_URL"]), encoding="utf-8")
+    path.write_text(text, encoding="utf-8")
     return read_clients_file(path, allow_loopback=True)
 
 

@@ -38,13 +38,13 @@ class Difference:
 
 
 def compare_cars(
-    connection: psycopg.Connection[Any], client_id: str, truth: Iterable[tuple[str, dict[str, Any]]]
+    connection: psycopg.Connection[Any], client_id: str, truth: Iterable[tuple[int | str, dict[str, Any]]]
 ) -> Difference:
     """Every live row of the client against every live car at the vendor, field by field.
 
     Rows lying in ``rejects`` are not in the table; they count as missing here.
     """
-    expected = {car_id: _business(record) for car_id, record in truth}
+    expected = {str(car_id): _business(record) for car_id, record in truth}
     total, rows = len(expected), 0
     surplus: list[str] = []
     different: list[str] = []

@@ -15,8 +15,9 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sluice import wiring
 from sluice.messages import SliceMessage
 from sluice.observability import count_slice, logger, metrics
+from sluice.observability.batches import OutspokenProcessor
 
-processor = BatchProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
+processor = OutspokenProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
 
 
 def run_one(record: SQSRecord, lambda_context: LambdaContext) -> None:

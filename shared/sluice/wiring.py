@@ -105,7 +105,6 @@ class RegisteredStreams:
             credentials=secrets().text(entry.secret),
             refresh=lambda: secrets().refreshed(entry.secret),
             connections=self.connections,
-            clock=now,
         )
 
 

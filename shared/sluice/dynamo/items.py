@@ -1,20 +1,18 @@
-"""DynamoDB attribute values, and its errors translated once."""
+"""DynamoDB attribute values: how numbers, texts and instants are written and read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
-from datetime import UTC, datetime
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from botocore.exceptions import BotoCoreError, ClientError
-
-from sluice.core.errors import SettingInvalid, StateUnavailable
+from sluice.core.errors import InvariantBroken
 
 Item = Mapping[str, Mapping[str, Any]]
+Values = dict[str, Any]
 
-CONDITION_FAILED = "ConditionalCheckFailedException"
-_SETTING = {"ResourceNotFoundException", "AccessDeniedException", "ValidationException"}
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MILLISECOND = timedelta(milliseconds=1)
 
 
 def number(value: int) -> dict[str, str]:
@@ -26,8 +24,19 @@ def text(value: str) -> dict[str, str]:
 
 
 def moment(value: datetime) -> dict[str, str]:
-    """An instant as whole epoch milliseconds, UTC."""
-    return number(int(value.timestamp() * 1000))
+    """An instant as whole epoch milliseconds, UTC, rounded down.
+
+    In integers: what was read must be written back to the very same number, because conditions
+    compare it for equality.
+    """
+    return number((value - _EPOCH) // _MILLISECOND)
+
+
+def read_text(item: Item, name: str) -> str:
+    """An attribute that every such item has; InvariantBroken names it when it has not."""
+    if name not in item:
+        raise InvariantBroken(f"item {item.get('stream_key')} lacks {name}")
+    return str(item[name]["S"])
 
 
 def read_number(item: Item, name: str, default: int = 0) -> int:
@@ -37,30 +46,4 @@ def read_number(item: Item, name: str, default: int = 0) -> int:
 def read_moment(item: Item, name: str) -> datetime | None:
     if name not in item:
         return None
-    return datetime.fromtimestamp(int(item[name]["N"]) / 1000, UTC)
-
-
-@contextmanager
-def translated(table: str) -> Iterator[None]:
-    """Throttling and failing calls become StateUnavailable; a failed condition passes through."""
-    try:
-        yield
-    except ClientError as error:
-        code = error.response["Error"]["Code"]
-        if code == CONDITION_FAILED:
-            raise
-        if code in _SETTING:
-            raise SettingInvalid(
-                f"table {table}: {code}: {error.response['Error'].get('Message', '')}"
-            ) from error
-        raise StateUnavailable(f"table {table}: {code}") from error
-    except BotoCoreError as error:
-        raise StateUnavailable(f"table {table}: {error}") from error
-
-
-def condition_failed(error: ClientError) -> Item:
-    """The item that refused the condition (as ALL_OLD returns it), or the error again."""
-    if error.response["Error"]["Code"] != CONDITION_FAILED:
-        raise error
-    item: Item = error.response.get("Item", {})  # type: ignore[assignment]
-    return item
+    return _EPOCH + int(item[name]["N"]) * _MILLISECOND

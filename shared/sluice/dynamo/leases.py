@@ -1,7 +1,12 @@
 """Leases and watermarks: one item per stream key, never deleted, without TTL.
 
 The fencing token lives in the item and must only rise, so the item must never go away: a deleted
-item would start again at 1 and its holder would be refused by the database for ever.
+item would begin again at 1, and its holder would have to be lifted over the database's fence.
+
+Attributes: ``stream_key``, ``fencing_token``, ``lease_owner``, ``lease_until`` (epoch ms),
+``leased`` ("yes" while held: the index of held leases is sparse), ``base_seq`` (``seq`` as it was
+when the holder began), ``watermark`` (JSON), ``seq``, ``has_more``, ``run_id``, ``continued_seq``,
+``not_before`` (epoch ms), ``updated_at`` (epoch ms, the holder's clock).
 """
 
 from __future__ import annotations
@@ -10,23 +15,24 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
+from sluice.core.errors import InvariantBroken
 from sluice.core.keys import StreamKey
+from sluice.core.ports import StaleLease
 from sluice.core.records import Cursor
 from sluice.core.slices import Lease, LeaseHeld
 from sluice.dynamo.items import (
     Item,
-    condition_failed,
+    Values,
     moment,
     number,
     read_moment,
     read_number,
+    read_text,
     text,
-    translated,
 )
+from sluice.dynamo.table import Refused, Table, Written
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -34,12 +40,22 @@ if TYPE_CHECKING:
 INDEX = "leased-index"
 LEASED = "yes"
 
-FREE = "attribute_not_exists(lease_owner)"
+NOBODYS = "attribute_not_exists(lease_owner)"
 RAN_OUT = "lease_until <= :now"
-ALREADY_MINE = "lease_owner = :owner"
-TOKEN_IS_MINE = "fencing_token = :token"
-LEASE_IS_MINE = f"{TOKEN_IS_MINE} AND {ALREADY_MINE}"
-AS_SEEN = f"{LEASE_IS_MINE} AND lease_until = :until"
+OWNER_IS_ME = "lease_owner = :owner"
+TOKEN_AS_MINE = "fencing_token = :token"  # noqa: S105  # a condition, not a credential
+UNTIL_AS_SEEN = "lease_until = :until"
+
+TO_ACQUIRE = f"{NOBODYS} OR {RAN_OUT} OR {OWNER_IS_ME}"
+"""The last clause: botocore may resend a write whose answer was lost."""
+
+STILL_MINE = f"{TOKEN_AS_MINE} AND {OWNER_IS_ME}"
+TO_RAISE = f"({STILL_MINE} AND fencing_token < :to) OR (fencing_token = :to AND {OWNER_IS_ME})"
+"""Tokens only rise. The second half: a resent write finds its own result."""
+
+STILL_AS_SEEN = f"{STILL_MINE} AND {UNTIL_AS_SEEN}"
+
+GIVEN_BACK = "lease_owner, lease_until, leased"
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,54 +68,60 @@ class SeenLease:
     until: datetime
 
 
-@dataclass(frozen=True, slots=True)
 class DynamoLeaseStore:
     """Implements ``core.ports.Leases``. Raises StateUnavailable when the table cannot answer."""
 
-    client: DynamoDBClient
-    table: str
+    def __init__(self, client: DynamoDBClient, table: str) -> None:
+        self._table = Table(client, table)
 
     def acquire(
         self, key: StreamKey, owner: str, *, now: datetime, until: datetime
     ) -> Lease | LeaseHeld:
-        try:
-            item = self._update(
-                key,
-                "SET lease_owner = :owner, lease_until = :until, leased = :yes,"
-                " base_seq = if_not_exists(seq, :zero) ADD fencing_token :one",
-                # The last clause: botocore may resend a write whose answer was lost.
-                f"{FREE} OR {RAN_OUT} OR {ALREADY_MINE}",
-                {
-                    ":owner": text(owner),
-                    ":until": moment(until),
-                    ":now": moment(now),
-                    ":yes": text(LEASED),
-                    ":zero": number(0),
-                    ":one": number(1),
-                },
-            )
-        except ClientError as error:
-            return _held(condition_failed(error), until)
-        return _lease(key, owner, until, item)
+        """A wrong clock can only take a lease too early or too late: the database's fence, not
+        time, decides whose commit counts."""
+        answer = self._table.update(
+            key,
+            "SET lease_owner = :owner, lease_until = :until, leased = :yes, updated_at = :now,"
+            " base_seq = if_not_exists(seq, :zero) ADD fencing_token :one",
+            {
+                ":owner": text(owner),
+                ":until": moment(until),
+                ":now": moment(now),
+                ":yes": text(LEASED),
+                ":zero": number(0),
+                ":one": number(1),
+            },
+            condition=TO_ACQUIRE,
+        )
+        return _held(answer.item) if isinstance(answer, Refused) else _lease(key, answer.item)
 
     def raise_token(self, lease: Lease, to: int) -> Lease | None:
-        values = {**_mine(lease), ":to": number(to)}
-        if self._update_if(lease.key, "SET fencing_token = :to", LEASE_IS_MINE, values):
-            return replace(lease, fencing_token=to)
-        return None
+        answer = self._table.update(
+            lease.key,
+            "SET fencing_token = :to",
+            {**_mine(lease), ":to": number(to)},
+            condition=TO_RAISE,
+        )
+        return replace(lease, fencing_token=to) if isinstance(answer, Written) else None
 
     def save_watermark(
         self, lease: Lease, *, cursor: Cursor, seq: int, has_more: bool, run_id: str | None
     ) -> bool:
-        values: dict[str, Any] = {
-            ":token": number(lease.fencing_token),
-            ":watermark": text(json.dumps(cursor, separators=(",", ":"), sort_keys=True)),
-            ":seq": number(seq),
-            ":more": {"BOOL": has_more},
-            ":run": text(run_id) if run_id else {"NULL": True},
-        }
-        change = "SET watermark = :watermark, seq = :seq, has_more = :more, run_id = :run"
-        return self._update_if(lease.key, change, TOKEN_IS_MINE, values)
+        """On the token alone: the data is committed, and what Postgres says stays true after cleanup
+        took the lease away, as long as nobody acquired it since."""
+        answer = self._table.update(
+            lease.key,
+            "SET watermark = :watermark, seq = :seq, has_more = :has_more, run_id = :run_id",
+            {
+                ":token": number(lease.fencing_token),
+                ":watermark": text(json.dumps(cursor, separators=(",", ":"), sort_keys=True)),
+                ":seq": number(seq),
+                ":has_more": {"BOOL": has_more},
+                ":run_id": text(run_id) if run_id else {"NULL": True},
+            },
+            condition=TOKEN_AS_MINE,
+        )
+        return isinstance(answer, Written)
 
     def release(
         self,
@@ -108,99 +130,88 @@ class DynamoLeaseStore:
         continued_seq: int | None = None,
         not_before: datetime | None = None,
     ) -> bool:
-        sets, removes = [], ["lease_owner", "lease_until", "leased"]
-        values: dict[str, Any] = _mine(lease)
-        if continued_seq is not None:
-            sets.append("continued_seq = :continued")
-            values[":continued"] = number(continued_seq)
-        if not_before is not None:
-            sets.append("not_before = :not_before")
-            values[":not_before"] = moment(not_before)
-        else:
-            removes.append("not_before")
-        change = (f"SET {', '.join(sets)} " if sets else "") + f"REMOVE {', '.join(removes)}"
-        return self._update_if(lease.key, change, LEASE_IS_MINE, values)
+        """A resent release finds the lease gone and says False although it was this one that gave
+        it back: the answer is for logs, never for deciding what to do."""
+        change, values = _release_of(continued_seq, not_before)
+        answer = self._table.update(
+            lease.key, change, {**_mine(lease), **values}, condition=STILL_MINE
+        )
+        return isinstance(answer, Written)
 
     def stale(self, *, before: datetime, limit: int) -> Sequence[SeenLease]:
-        """From an index, which may lag behind the table; ``free`` checks against the table itself."""
-        with translated(self.table):
-            answer = self.client.query(
-                TableName=self.table,
-                IndexName=INDEX,
-                KeyConditionExpression="leased = :yes AND lease_until < :before",
-                ExpressionAttributeValues={":yes": text(LEASED), ":before": moment(before)},
-                Limit=limit,
-            )
-        return [_seen(item) for item in answer["Items"]]
+        """From an index, which is eventually consistent: it may show a lease that was given back
+        or taken anew since. ``free`` asks the table itself."""
+        items = self._table.query(
+            INDEX,
+            "leased = :yes AND lease_until < :before",
+            {":yes": text(LEASED), ":before": moment(before)},
+            limit=limit,
+        )
+        return [_seen(item) for item in items]
 
-    def free(self, seen: SeenLease) -> bool:
+    def free(self, seen: StaleLease) -> bool:
         values = {
             ":token": number(seen.fencing_token),
             ":owner": text(seen.owner),
             ":until": moment(seen.until),
         }
-        return self._update_if(seen.key, "REMOVE lease_owner, lease_until, leased", AS_SEEN, values)
-
-    def _update_if(
-        self, key: StreamKey, change: str, condition: str, values: dict[str, Any]
-    ) -> bool:
-        try:
-            self._update(key, change, condition, values)
-        except ClientError as error:
-            condition_failed(error)
-            return False
-        return True
-
-    def _update(
-        self, key: StreamKey, change: str, condition: str, values: dict[str, Any]
-    ) -> Item:
-        with translated(self.table):
-            answer = self.client.update_item(
-                TableName=self.table,
-                Key={"stream_key": text(str(key))},
-                UpdateExpression=change,
-                ConditionExpression=condition,
-                ExpressionAttributeValues=values,
-                ReturnValues="ALL_NEW",
-                ReturnValuesOnConditionCheckFailure="ALL_OLD",
-            )
-        return answer["Attributes"]  # type: ignore[return-value]
+        answer = self._table.update(
+            seen.key, f"REMOVE {GIVEN_BACK}", values, condition=STILL_AS_SEEN
+        )
+        return isinstance(answer, Written)
 
 
-def _mine(lease: Lease) -> dict[str, Any]:
+def _mine(lease: Lease) -> Values:
     return {":token": number(lease.fencing_token), ":owner": text(lease.owner)}
 
 
-def _lease(key: StreamKey, owner: str, until: datetime, item: Item) -> Lease:
-    watermark = item.get("watermark")
+def _release_of(continued_seq: int | None, not_before: datetime | None) -> tuple[str, Values]:
+    """The change and its values: an old ``not_before`` goes, unless a new one comes."""
+    values: Values = {}
+    sets = []
+    if continued_seq is not None:
+        sets.append("continued_seq = :continued_seq")
+        values[":continued_seq"] = number(continued_seq)
+    if not_before is not None:
+        sets.append("not_before = :not_before")
+        values[":not_before"] = moment(not_before)
+    removed = GIVEN_BACK if not_before is not None else f"{GIVEN_BACK}, not_before"
+    change = f"SET {', '.join(sets)} REMOVE {removed}" if sets else f"REMOVE {removed}"
+    return change, values
+
+
+def _lease(key: StreamKey, item: Item) -> Lease:
     return Lease(
         key=key,
-        owner=owner,
+        owner=read_text(item, "lease_owner"),
         fencing_token=read_number(item, "fencing_token"),
-        until=until,
-        watermark=json.loads(watermark["S"]) if watermark else None,
+        until=_until(item),
+        watermark=json.loads(read_text(item, "watermark")) if "watermark" in item else None,
         watermark_seq=read_number(item, "seq"),
         continued_seq=read_number(item, "continued_seq"),
         not_before=read_moment(item, "not_before"),
     )
 
 
-def _held(item: Item, fallback: datetime) -> LeaseHeld:
-    """The loser learns the holder from the refused write itself, without a second read."""
+def _held(item: Item) -> LeaseHeld:
     return LeaseHeld(
-        owner=item["lease_owner"]["S"] if "lease_owner" in item else "unknown",
-        until=read_moment(item, "lease_until") or fallback,
+        owner=read_text(item, "lease_owner"),
+        until=_until(item),
         base_seq=read_number(item, "base_seq"),
     )
 
 
 def _seen(item: Item) -> SeenLease:
+    return SeenLease(
+        key=StreamKey.parse(read_text(item, "stream_key")),
+        owner=read_text(item, "lease_owner"),
+        fencing_token=read_number(item, "fencing_token"),
+        until=_until(item),
+    )
+
+
+def _until(item: Item) -> datetime:
     until = read_moment(item, "lease_until")
     if until is None:
-        raise KeyError("lease_until")
-    return SeenLease(
-        StreamKey.parse(item["stream_key"]["S"]),
-        item["lease_owner"]["S"],
-        read_number(item, "fencing_token"),
-        until,
-    )
+        raise InvariantBroken(f"item {item.get('stream_key')} has an owner but no lease_until")
+    return until

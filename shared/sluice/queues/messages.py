@@ -6,30 +6,43 @@ deliveries fairly among clients, without ordering anything.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError
+from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
 
-from sluice.core.errors import QueueUnavailable
+from sluice.core.errors import InvariantBroken, QueueUnavailable, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
 from sluice.messages import SliceMessage
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import BatchResultErrorEntryTypeDef
 
-LONGEST_DELAY_S = 900
+LONGEST_DELAY = timedelta(minutes=15)
 """SQS takes no longer delay per message."""
 
 BATCH = 10
+"""SQS takes no more messages in one call."""
+
+_REMEDIES = {
+    "AWS.SimpleQueueService.NonExistentQueue": "it is not there; deploy template.yaml again",
+    "QueueDoesNotExist": "it is not there; deploy template.yaml again",
+    "AccessDenied": "this role may not send to it; see the function's role in template.yaml",
+    "AccessDeniedException": "this role may not send to it; see the function's role in template.yaml",
+}
 
 
 @dataclass(frozen=True, slots=True)
 class SqsMessages:
-    """Implements ``core.ports.Messages``. Raises QueueUnavailable when SQS does not take one."""
+    """Implements ``core.ports.Messages``.
+
+    Raises QueueUnavailable when SQS does not take a message, SettingInvalid when a person must act.
+    """
 
     client: SQSClient
     queue_url: str
@@ -47,38 +60,52 @@ class SqsMessages:
         message = SliceMessage.asking_for(
             key, reason=reason, expect_seq=expect_seq, attempt=attempt, full_since=full_since
         )
-        with _translated():
+        with self._translated():
             self.client.send_message(
                 QueueUrl=self.queue_url,
-                MessageBody=message.model_dump_json(exclude_none=True),
-                DelaySeconds=_whole_seconds(delay),
+                MessageBody=_body(message),
+                DelaySeconds=_delay_s(delay),
                 MessageGroupId=key.client_id,
             )
 
     def ask_for_slices(self, keys: Sequence[StreamKey], *, reason: str) -> None:
-        for batch in _batches(keys):
-            self._send_batch(batch, reason)
+        """Every batch is sent before a refused message is complained of: one client's must not keep
+        the others waiting."""
+        refused = [
+            failure for batch in _batches(keys) for failure in self._send_batch(batch, reason)
+        ]
+        if refused:
+            why = refused[0].get("Message") or refused[0]["Code"]
+            raise QueueUnavailable(f"SQS refused {len(refused)} of {len(keys)} messages: {why}")
 
-    def _send_batch(self, keys: Sequence[StreamKey], reason: str) -> None:
-        with _translated():
+    def _send_batch(
+        self, keys: Sequence[StreamKey], reason: str
+    ) -> Sequence[BatchResultErrorEntryTypeDef]:
+        """SQS answers for each message alone, and 200 also when it refused some of them."""
+        with self._translated():
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[
                     {
-                        "Id": str(number),
-                        "MessageBody": SliceMessage.asking_for(key, reason=reason).model_dump_json(
-                            exclude_none=True
-                        ),
+                        "Id": str(place),
+                        "MessageBody": _body(SliceMessage.asking_for(key, reason=reason)),
                         "MessageGroupId": key.client_id,
                     }
-                    for number, key in enumerate(keys)
+                    for place, key in enumerate(keys)
                 ],
             )
-        failed = answer.get("Failed", [])
-        if failed:
-            raise QueueUnavailable(
-                f"SQS refused {len(failed)} of {len(keys)} messages: {failed[0].get('Code')}"
-            )
+        return answer.get("Failed", [])
+
+    @contextmanager
+    def _translated(self) -> Iterator[None]:
+        try:
+            yield
+        except (ClientError, BotoCoreError) as error:
+            raise _translation(self.queue_url, error) from error
+
+
+def _body(message: SliceMessage) -> str:
+    return message.model_dump_json(exclude_none=True)
 
 
 def _batches(keys: Sequence[StreamKey]) -> Iterator[Sequence[StreamKey]]:
@@ -86,14 +113,17 @@ def _batches(keys: Sequence[StreamKey]) -> Iterator[Sequence[StreamKey]]:
         yield keys[start : start + BATCH]
 
 
-def _whole_seconds(delay: timedelta) -> int:
-    """Rounded up: a vendor that asked for 1.2 s gets 2."""
-    return min(max(-int(-delay.total_seconds() // 1), 0), LONGEST_DELAY_S)
+def _delay_s(delay: timedelta) -> int:
+    """Whole seconds, rounded up: a vendor that asked for 1.2 s gets 2."""
+    wanted = min(max(delay, timedelta(0)), LONGEST_DELAY)
+    return math.ceil(wanted.total_seconds())
 
 
-@contextmanager
-def _translated() -> Iterator[None]:
-    try:
-        yield
-    except (ClientError, BotoCoreError) as error:
-        raise QueueUnavailable(f"queue: {error}") from error
+def _translation(queue_url: str, error: ClientError | BotoCoreError) -> SluiceError:
+    name = queue_url.rsplit("/", 1)[-1]
+    if isinstance(error, ParamValidationError):
+        return InvariantBroken(f"queue {name}: {error}")
+    code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
+    if code in _REMEDIES:
+        return SettingInvalid(f"queue {name}: {_REMEDIES[code]} ({code})")
+    return QueueUnavailable(f"queue {name}: {error}")

@@ -48,7 +48,7 @@ class VendorConnections:
         self.allow_loopback = allow_loopback
         self.sleep = sleep
         self.monotonic = monotonic
-        self._make_transport = make_transport or self._real_transport
+        self._make_transport = make_transport
         self._open: OrderedDict[tuple[str, bytes, float | None], Connection] = OrderedDict()
         self._lock = threading.Lock()
         _keep_keys_out_of_logs()
@@ -75,7 +75,7 @@ class VendorConnections:
 
     def _connect(self, base: Base, per_second: float | None, side_by_side: int) -> Connection:
         client = httpx.Client(
-            transport=self._make_transport(side_by_side),
+            transport=self._transport(base, side_by_side),
             trust_env=False,
             follow_redirects=False,
             headers={
@@ -86,8 +86,14 @@ class VendorConnections:
         )
         return Connection(base, client, Pace(per_second, monotonic=self.monotonic), Doubts())
 
-    def _real_transport(self, side_by_side: int) -> httpx.BaseTransport:
-        return transport(allow_loopback=self.allow_loopback, connections=side_by_side)
+    def _transport(self, base: Base, side_by_side: int) -> httpx.BaseTransport:
+        if self._make_transport is not None:
+            return self._make_transport(side_by_side)
+        return transport(
+            allow_loopback=self.allow_loopback,
+            connections=side_by_side,
+            secure=base.scheme == "https",
+        )
 
 
 def _keep_keys_out_of_logs() -> None:

@@ -56,7 +56,8 @@ class ReadAhead(Generic[T]):
         if self._closed:
             return
         self._closed = True
-        if self._under_way:
+        under_way = [page for page in self._under_way if not page.cancel()]
+        if under_way:
             self._stop()
         self._under_way.clear()
         self._threads.shutdown(wait=True, cancel_futures=True)
