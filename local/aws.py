@@ -76,7 +76,9 @@ class MiniStack:
 
     def check_pollers(self) -> None:
         """StackFailed when a queue's poller died: nothing would be delivered, and nothing would say so."""
-        if self.log.exists() and POLLER_ERROR in self.log.read_text(encoding="utf-8", errors="replace"):
+        if self.log.exists() and POLLER_ERROR in self.log.read_text(
+            encoding="utf-8", errors="replace"
+        ):
             raise StackFailed(f"the embedded SQS poller died:\n{tail(self.log)}")
 
     def _answers(self) -> bool:

@@ -50,8 +50,11 @@ class Deployment:
             "MigrationsDigest": _digest(sorted((PROJECT / "migrations").glob("*.sql"))),
         }
         overrides = [f"{name}={value}" for name, value in parameters.items()]
-        self._sam("deploy", "--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "local", "--template-file", str(self._built / "build" / "template.yaml"),
-                  "--no-confirm-changeset", "--parameter-overrides", *overrides)  # fmt: skip
+        built = str(self._built / "build" / "template.yaml")
+        configured = ["--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "local"]
+        self._sam(
+            "deploy", *configured, "--template-file", built, "--parameter-overrides", *overrides
+        )
         stacks = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
 
@@ -76,8 +79,15 @@ class Deployment:
             raise StackFailed("the SAM CLI is not installed; run `make setup`")
         log = self.places.logs / f"sam-{command}.log"
         with log.open("wb") as output:
-            done = subprocess.run([str(sam), command, *words], cwd=PROJECT, env=self._sam_environment(),
-                                  stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT, check=False)  # fmt: skip
+            done = subprocess.run(
+                [str(sam), command, *words],
+                cwd=PROJECT,
+                env=self._sam_environment(),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                check=False,
+            )
         if done.returncode != 0:
             end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
             raise StackFailed(f"sam {command} failed:\n" + "\n".join(end))
@@ -85,7 +95,11 @@ class Deployment:
     def _sam_environment(self) -> dict[str, str]:
         tools = PROJECT / ".sluice" / "tools"
         return {
-            **{name: value for name, value in os.environ.items() if not name.startswith(("AWS_", "PYTHON"))},
+            **{
+                name: value
+                for name, value in os.environ.items()
+                if not name.startswith(("AWS_", "PYTHON"))
+            },
             **self.environment,
             "SLUICE_UV": str(PROJECT / ".venv" / "bin" / "uv"),
             "SLUICE_BUILD_TARGET": "host",
@@ -110,5 +124,7 @@ def _files(path: Path) -> Iterator[Path]:
 
 
 def _digest(files: list[Path]) -> str:
-    digests = {str(f.relative_to(PROJECT)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
+    digests = {
+        str(f.relative_to(PROJECT)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files
+    }
     return hashlib.sha256(json.dumps(digests, sort_keys=True).encode()).hexdigest()[:16]

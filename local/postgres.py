@@ -56,7 +56,7 @@ class Postgres:
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
     def start(self) -> None:
-        words = [binaries() / "postgres", "-D", self.folder, "-p", str(self.port)]
+        words: list[str | Path] = [binaries() / "postgres", "-D", self.folder, "-p", str(self.port)]
         for name, value in SETTINGS.items():
             words += ["-c", f"{name}={value}"]
         self.program = start(
@@ -105,8 +105,9 @@ def create(folder: Path, log: Path) -> Postgres:
     password_file = folder.parent / f"{folder.name}.password"
     password_file.touch(mode=0o600)
     password_file.write_text(password, encoding="utf-8")
-    words = [str(binaries() / "initdb"), "-D", str(folder), "-U", "postgres", "--pwfile", str(password_file),
-             "--auth=scram-sha-256", "--encoding=UTF8", "--locale=C.UTF-8", "--no-sync", "--no-instructions"]  # fmt: skip
+    words = [str(binaries() / "initdb"), "-D", str(folder), "-U", "postgres"]
+    words += ["--pwfile", str(password_file), "--auth=scram-sha-256", "--encoding=UTF8"]
+    words += ["--locale=C.UTF-8", "--no-sync", "--no-instructions"]
     done = subprocess.run(as_ordinary_user(words), capture_output=True, text=True, check=False)
     password_file.unlink()
     if done.returncode != 0:
@@ -140,7 +141,9 @@ def create_database(server: Postgres, name: str = "sluice") -> Database:
             connection.execute("CREATE ROLE sluice_app NOLOGIN")
         connection.execute(sql.SQL("GRANT sluice_app TO {}").format(sql.Identifier(app)))
         connection.execute(
-            sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(name), sql.Identifier(owner))
+            sql.SQL("CREATE DATABASE {} OWNER {}").format(
+                sql.Identifier(name), sql.Identifier(owner)
+            )
         )
     server.execute(
         sql.SQL("GRANT CREATE ON SCHEMA public TO {}").format(sql.Identifier(owner)), database=name

@@ -111,7 +111,9 @@ def processes_of(marker: str) -> Iterator[tuple[int, str]]:
     """Pids and command lines that contain ``marker`` (Linux; nothing elsewhere). Not this process."""
     for folder in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            command = (
+                (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            )
             if marker in command and int(folder.name) != os.getpid():
                 yield int(folder.name), command
 

@@ -81,7 +81,10 @@ class Running:
 
     def _pooler(self, server: Postgres, database: Database) -> str:
         if installed() is None:
-            say("step", f"Postgres on port {server.port} (PgBouncer is not installed: connections are direct)")
+            say(
+                "step",
+                f"Postgres on port {server.port} (PgBouncer is not installed: connections are direct)",
+            )
             return database.app_url
         pooler = PgBouncer(
             server, database, self.places.run / "pgbouncer", self.places.logs / "pgbouncer.log"
@@ -152,8 +155,13 @@ def _wait_for_the_end(*, owned: bool) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: ended.set())
     if owned:
-        threading.Thread(target=lambda: (sys.stdin.read(), ended.set()), daemon=True).start()
+        threading.Thread(target=_until_closed, args=(ended,), daemon=True).start()
     ended.wait()
+
+
+def _until_closed(ended: threading.Event) -> None:
+    sys.stdin.read()
+    ended.set()
 
 
 def main() -> int:

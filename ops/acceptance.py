@@ -46,7 +46,9 @@ def _checks(
     if wanted.error_rate is not None:
         requests = sum(r.requests for r in runs)
         rate = sum(r.errors for r in runs) / requests if requests else 0.0
-        yield Check("error rate", f"<= {wanted.error_rate:.2%}", f"{rate:.2%}", rate <= wanted.error_rate)
+        yield Check(
+            "error rate", f"<= {wanted.error_rate:.2%}", f"{rate:.2%}", rate <= wanted.error_rate
+        )
     if wanted.worker_memory_mb is not None:
         yield _memory(wanted.worker_memory_mb, worker_memory_mb)
 
@@ -54,7 +56,9 @@ def _checks(
 def _memory(most: float, measured: float | None) -> Check:
     """A memory that nobody could measure is a missed target, not a met one."""
     text = "not measured" if measured is None else f"{measured:.0f} MB"
-    return Check("worker peak memory", f"<= {most:.0f} MB", text, measured is not None and measured <= most)
+    return Check(
+        "worker peak memory", f"<= {most:.0f} MB", text, measured is not None and measured <= most
+    )
 
 
 def _at_least(name: str, wanted: float, measured: float) -> Check:

@@ -56,7 +56,5 @@ def main() -> None:
         sys.exit(WRONG if isinstance(error, PersonMustAct) else FAILED)
 
 
-
-
 if __name__ == "__main__":
     main()

@@ -76,8 +76,15 @@ def change_table(found: Sequence[Change]) -> Table:
 def entry_table(entries: Sequence[RegistryEntry]) -> Table:
     table = Table("client", "source", "stream", "cadence", "state", "secret", "settings")
     for e in entries:
-        table.add_row(e.key.client_id, e.key.source, e.key.stream, duration_text(e.cadence),
-                      _state(e), e.secret, _settings_text(e.settings))
+        table.add_row(
+            e.key.client_id,
+            e.key.source,
+            e.key.stream,
+            duration_text(e.cadence),
+            _state(e),
+            e.secret,
+            _settings_text(e.settings),
+        )
     return table
 
 

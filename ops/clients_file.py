@@ -165,9 +165,7 @@ def _with_durations(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parse_duration(value) for name, value in settings.items()}
 
 
-def _invalid(
-    path: Path, root: yaml.Node | None, faults: list[tuple[Path_, str]]
-) -> SettingInvalid:
+def _invalid(path: Path, root: yaml.Node | None, faults: list[tuple[Path_, str]]) -> SettingInvalid:
     lines = [
         f"{path}:{_line_of(root, loc)}: {'.'.join(map(str, loc)) or 'file'}: {message}"
         for loc, message in faults

@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
-from local.stack import Stack
 from rich.console import Console
 from rich.table import Table
 
+from local.stack import Stack
 from local.vendors.cars.control import CarsVendorControl
+from local.vendors.cars.models import Mutation
 from ops.acceptance import Check, check_runs
 from ops.clients import entries_of
 from ops.clients_file import ClientsFile, read_clients_file, stream_settings
@@ -82,13 +83,22 @@ class Demo:
         started = time.monotonic()
         begin()
         runs = follow(
-            self.connection, since, self.client_ids, console=self.console, title=title,
-            timeout_s=PASS_TIMEOUT_S, each_poll=self._sample_memory,
+            self.connection,
+            since,
+            self.client_ids,
+            console=self.console,
+            title=title,
+            timeout_s=PASS_TIMEOUT_S,
+            each_poll=self._sample_memory,
         )
         now = datetime.now(UTC)
         self.console.print(closing_table(sorted(runs, key=lambda r: r.client_id), now, title))
         self.result.passes.append(
-            {"title": title, "seconds": time.monotonic() - started, "runs": [r.as_json() for r in runs]}
+            {
+                "title": title,
+                "seconds": time.monotonic() - started,
+                "runs": [r.as_json() for r in runs],
+            }
         )
         return runs
 
@@ -98,20 +108,27 @@ class Demo:
 
     def _apply_clients(self) -> None:
         self.target.registry.apply(entries_of(stream_settings(self.clients)))
-        self.console.print("Clients applied; the schedule ticks once a minute, so up to a minute passes.")
+        self.console.print(
+            "Clients applied; the schedule ticks once a minute, so up to a minute passes."
+        )
 
     def _ask_for_full_sync(self) -> None:
         since = datetime.now(UTC)
         for setting in stream_settings(self.clients):
             self.target.messages.ask_for_slice(setting.key, reason="manual", full_since=since)
 
-    def _change_vendors(self) -> dict[str, dict[str, int]]:
+    def _change_vendors(self) -> Mutation:
+        """A little of everything at every vendor: changed, new, archived, and gone without trace."""
         cars = self.result.cars
-        change = {"change": int(cars * CHANGED_SHARE), "add": max(cars // 1000, 1), "remove": max(cars // 1000, 1)}
+        few = max(cars // 1000, 1)
+        change = Mutation(change=int(cars * CHANGED_SHARE), add=few, remove=few)
         for number, client_id in enumerate(self.client_ids):
-            self.vendor.mutate(client_id_key(client_id), seed=number + 1, **change)
-        self.console.print(f"Each vendor changed {change['change']} cars, added {change['add']}, removed {change['remove']}.")
-        return dict.fromkeys(self.client_ids, change)
+            seeded = change.model_copy(update={"seed": number + 1})
+            self.vendor.mutate(client_id_key(client_id), seeded)
+        self.console.print(
+            f"Each vendor changed {change.change} cars, added {few} and removed {few}."
+        )
+        return change
 
     def _check_truth(self, when: str) -> None:
         for client_id in self.client_ids:
@@ -125,14 +142,12 @@ class Demo:
         fewest = min((r.slices for r in runs), default=0)
         self.result.checks.append(Check("slices per client", ">= 3", str(fewest), fewest >= 3))
 
-    def _check_only_changes_written(
-        self, runs: Sequence[RunFigures], expected: dict[str, dict[str, int]]
-    ) -> None:
+    def _check_only_changes_written(self, runs: Sequence[RunFigures], change: Mutation) -> None:
+        wanted = f"{change.add} inserted, {change.change} updated, {change.remove} deleted"
         for run in runs:
-            want = expected[run.client_id]
-            wanted = f"{want['add']} inserted, {want['change']} updated, {want['remove']} deleted"
             got = f"{run.inserted} inserted, {run.updated} updated, {run.deleted} deleted"
-            self.result.checks.append(Check(f"{run.client_id} wrote only changes", wanted, got, wanted == got))
+            name = f"{run.client_id} wrote only changes"
+            self.result.checks.append(Check(name, wanted, got, wanted == got))
 
 
 def client_id_key(client_id: str) -> str:
@@ -147,7 +162,10 @@ def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
         started = time.monotonic()
         stack.up(lambda text: console.print(f"[dim]{time.monotonic() - started:6.1f}s[/] {text}"))
         target = find_target()
-        with target.connect() as connection, CarsVendorControl(target.names["VENDOR_CARS_URL"]) as vendor:
+        with (
+            target.connect() as connection,
+            CarsVendorControl(target.names["VENDOR_CARS_URL"]) as vendor,
+        ):
             clients = _clients(target, cars)
             _prepare_vendor(target, vendor, clients, cars)
             Demo(stack, target, vendor, connection, console, clients, result).run()
@@ -168,7 +186,9 @@ def _clients(target: Target, cars: int) -> ClientsFile:
     return read_clients_file(path, allow_loopback=True)
 
 
-def _prepare_vendor(target: Target, vendor: CarsVendorControl, clients: ClientsFile, cars: int) -> None:
+def _prepare_vendor(
+    target: Target, vendor: CarsVendorControl, clients: ClientsFile, cars: int
+) -> None:
     secrets = target.aws("secretsmanager")
     for number, (client_id, systems) in enumerate(clients.clients.items()):
         vendor.create_account(client_id_key(client_id), cars=cars, seed=number + 1)
@@ -178,11 +198,11 @@ def _prepare_vendor(target: Target, vendor: CarsVendorControl, clients: ClientsF
 def _check_table(checks: Sequence[Check]) -> Table:
     table = Table("check", "wanted", "measured", "", title="Acceptance", title_justify="left")
     for check in checks:
-        table.add_row(check.name, check.wanted, check.measured, "[green]ok" if check.passed else "[red]MISSED")
+        table.add_row(
+            check.name, check.wanted, check.measured, "[green]ok" if check.passed else "[red]MISSED"
+        )
     return table
 
 
 def _as_json(result: DemoResult) -> dict[str, Any]:
     return {**asdict(result), "passed": result.passed}
-
-

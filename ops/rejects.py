@@ -37,8 +37,13 @@ def reject_table(rows: Sequence[dict[str, Any]]) -> Table:
     table = Table("id", "stream", "record", "field", "reason", "times", "last seen", "state")
     for row in rows:
         table.add_row(
-            str(row["reject_id"]), row["stream_key"], row["record_id"] or "-", row["field"] or "-",
-            row["reason"], str(row["times"]), f"{row['last_seen_at']:%Y-%m-%d %H:%M}",
+            str(row["reject_id"]),
+            row["stream_key"],
+            row["record_id"] or "-",
+            row["field"] or "-",
+            row["reason"],
+            str(row["times"]),
+            f"{row['last_seen_at']:%Y-%m-%d %H:%M}",
             row["resolution"] or "open",
         )
     return table

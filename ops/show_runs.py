@@ -9,9 +9,35 @@ from rich.table import Table
 
 from ops.run_figures import RunFigures
 
-_LIVE = ("client", "stream", "state", "progress", "pages/s", "rows/s", "latency avg/p95", "retries", "errors", "ETA")
-_CLOSING = ("client", "stream", "outcome", "slices", "pages", "read", "inserted", "updated", "unchanged",
-            "stale", "rejected", "deleted", "requests", "retries", "time")
+_LIVE = (
+    "client",
+    "stream",
+    "state",
+    "progress",
+    "pages/s",
+    "rows/s",
+    "latency avg/p95",
+    "retries",
+    "errors",
+    "ETA",
+)
+_CLOSING = (
+    "client",
+    "stream",
+    "outcome",
+    "slices",
+    "pages",
+    "read",
+    "inserted",
+    "updated",
+    "unchanged",
+    "stale",
+    "rejected",
+    "deleted",
+    "requests",
+    "retries",
+    "time",
+)
 
 
 def live_table(runs: Sequence[RunFigures], now: datetime, title: str) -> Table:
@@ -32,7 +58,9 @@ def closing_table(runs: Sequence[RunFigures], now: datetime, title: str) -> Tabl
 
 def plain_line(run: RunFigures, now: datetime) -> str:
     """One run in one line, for logs and pipes."""
-    client, stream, state, progress, pages, rows, latency, retries, errors, eta = _live_cells(run, now)
+    client, stream, state, progress, pages, rows, latency, retries, errors, eta = _live_cells(
+        run, now
+    )
     return (
         f"{client} {stream} {state} {progress} pages/s={pages} rows/s={rows} latency={latency} "
         f"retries={retries} errors={errors} eta={eta}"
@@ -71,8 +99,19 @@ def _live_cells(run: RunFigures, now: datetime) -> tuple[str, ...]:
 
 
 def _closing_cells(run: RunFigures, now: datetime) -> tuple[str, ...]:
-    counts = (run.slices, run.pages, run.rows_read, run.inserted, run.updated, run.unchanged,
-              run.stale, run.rejected, run.deleted, run.requests, run.retries)
+    counts = (
+        run.slices,
+        run.pages,
+        run.rows_read,
+        run.inserted,
+        run.updated,
+        run.unchanged,
+        run.stale,
+        run.rejected,
+        run.deleted,
+        run.requests,
+        run.retries,
+    )
     return (
         run.client_id,
         f"{run.source}.{run.stream}",

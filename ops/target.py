@@ -33,7 +33,13 @@ _OUTPUTS = {
     "SLUICE_DLQ_URL": "SliceDeadLetterQueueUrl",
     "SLUICE_DATABASE_SECRET": "DatabaseSecretArn",
 }
-_AWS = ("AWS_ENDPOINT_URL", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY")
+_AWS = (
+    "AWS_ENDPOINT_URL",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_ACCESS_KEY_ID",
+    "AWS_SECRET_ACCESS_KEY",
+)
 
 
 @dataclass(frozen=True)

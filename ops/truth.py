@@ -38,7 +38,9 @@ class Difference:
 
 
 def compare_cars(
-    connection: psycopg.Connection[Any], client_id: str, truth: Iterable[tuple[int | str, dict[str, Any]]]
+    connection: psycopg.Connection[Any],
+    client_id: str,
+    truth: Iterable[tuple[int | str, dict[str, Any]]],
 ) -> Difference:
     """Every live row of the client against every live car at the vendor, field by field.
 

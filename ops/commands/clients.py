@@ -47,8 +47,14 @@ def show(
     entries = find_target(context.obj).registry.show()
     if as_json:
         rows = [
-            {"stream_key": str(e.key), "cadence_s": e.cadence.total_seconds(), "enabled": e.enabled,
-             "paused": e.paused, "secret": e.secret, "settings": dict(e.settings)}
+            {
+                "stream_key": str(e.key),
+                "cadence_s": e.cadence.total_seconds(),
+                "enabled": e.enabled,
+                "paused": e.paused,
+                "secret": e.secret,
+                "settings": dict(e.settings),
+            }
             for e in entries
         ]
         typer.echo(json.dumps(rows, default=str, indent=2))

@@ -38,7 +38,9 @@ def show(context: typer.Context, reject_id: int) -> None:
     with find_target(context.obj).connect() as connection:
         rows = list_rejects(connection, reject_id=reject_id, resolved=True, limit=1)
     if not rows:
-        raise typer.BadParameter(f"there is no reject {reject_id}; `sluice rejects list` shows them")
+        raise typer.BadParameter(
+            f"there is no reject {reject_id}; `sluice rejects list` shows them"
+        )
     typer.echo(json.dumps(rows[0], default=str, indent=2))
 
 
@@ -46,7 +48,9 @@ def show(context: typer.Context, reject_id: int) -> None:
 def redrive(
     context: typer.Context,
     client: Annotated[str | None, typer.Option(help="Only this client's.")] = None,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without this, only say what would be done.")] = False,
+    yes: Annotated[
+        bool, typer.Option("--yes", help="Do it; without this, only say what would be done.")
+    ] = False,
 ) -> None:
     """Load open rejects again, as the present code understands them, through the same fenced slice.
 

@@ -25,16 +25,26 @@ RUN_FAILED, MISSED = 3, 4
 
 def sync(
     context: typer.Context,
-    client: Annotated[list[str] | None, typer.Argument(help="Clients; all when none is named.")] = None,
-    full: Annotated[bool, typer.Option("--full", help="Read everything anew, not only what is due.")] = False,
+    client: Annotated[
+        list[str] | None, typer.Argument(help="Clients; all when none is named.")
+    ] = None,
+    full: Annotated[
+        bool, typer.Option("--full", help="Read everything anew, not only what is due.")
+    ] = False,
     watch: Annotated[bool, typer.Option("--follow", help="Watch until the runs end.")] = False,
     timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to watch at most.")] = 3600,
-    file: Annotated[Path | None, typer.Option(help="Clients file whose acceptance targets to check.")] = None,
-    json_path: Annotated[Path | None, typer.Option("--json", help="Write the runs' figures here.")] = None,
+    file: Annotated[
+        Path | None, typer.Option(help="Clients file whose acceptance targets to check.")
+    ] = None,
+    json_path: Annotated[
+        Path | None, typer.Option("--json", help="Write the runs' figures here.")
+    ] = None,
 ) -> None:
     """Ask for a sync now. With --follow: exit 3 if a run failed, 4 if a target was missed."""
     target = find_target(context.obj)
-    acceptance = read_clients_file(file, allow_loopback=target.embedded).acceptance if file else Acceptance()
+    acceptance = (
+        read_clients_file(file, allow_loopback=target.embedded).acceptance if file else Acceptance()
+    )
     keys = _keys(target, client or [])
     since = datetime.now(UTC)
     for key in keys:
@@ -57,7 +67,11 @@ def _watch(
     with target.connect() as connection:
         try:
             found = follow(
-                connection, since, {k.client_id for k in keys}, console=console, title="sync",
+                connection,
+                since,
+                {k.client_id for k in keys},
+                console=console,
+                title="sync",
                 timeout_s=timeout_s,
             )
         except NotFinished as error:
@@ -74,7 +88,10 @@ def _write_json(path: Path | None, runs: list[RunFigures] | object, checks: list
     if path is not None and isinstance(runs, list):
         document = {
             "runs": [run.as_json() for run in runs],
-            "checks": [{"name": c.name, "wanted": c.wanted, "measured": c.measured, "passed": c.passed} for c in checks],
+            "checks": [
+                {"name": c.name, "wanted": c.wanted, "measured": c.measured, "passed": c.passed}
+                for c in checks
+            ],
         }
         path.write_text(json.dumps(document, default=str, indent=2), encoding="utf-8")
 
@@ -82,7 +99,9 @@ def _write_json(path: Path | None, runs: list[RunFigures] | object, checks: list
 def _exit_by(checks: list[Check], console: Console) -> None:
     missed = [c for c in checks if not c.passed]
     for check in missed:
-        console.print(f"[red]missed[/] {check.name}: wanted {check.wanted}, measured {check.measured}")
+        console.print(
+            f"[red]missed[/] {check.name}: wanted {check.wanted}, measured {check.measured}"
+        )
     if missed:
         raise typer.Exit(RUN_FAILED if missed[0] is checks[0] else MISSED)
 
@@ -91,8 +110,13 @@ def _keys(target: Target, clients: list[str]) -> list[StreamKey]:
     entries = [e for e in target.registry.show() if e.enabled]
     unknown = set(clients) - {e.key.client_id for e in entries}
     if unknown or not entries:
-        known = ", ".join(sorted({e.key.client_id for e in entries})) or "none; apply a clients file first"
-        raise StreamUnknown(f"no such client: {', '.join(sorted(unknown)) or '(any)'}; there are: {known}")
+        known = (
+            ", ".join(sorted({e.key.client_id for e in entries}))
+            or "none; apply a clients file first"
+        )
+        raise StreamUnknown(
+            f"no such client: {', '.join(sorted(unknown)) or '(any)'}; there are: {known}"
+        )
     return [e.key for e in entries if not clients or e.key.client_id in clients]
 
 
@@ -113,7 +137,9 @@ def runs(
     Console().print(closing_table(found, now, "runs"))
     for run in found:
         if run.last_error and run.outcome != "completed":
-            Console().print(f"{run.client_id} {run.source}.{run.stream}: {run.last_error}", soft_wrap=True)
+            Console().print(
+                f"{run.client_id} {run.source}.{run.stream}: {run.last_error}", soft_wrap=True
+            )
 
 
 def leases(context: typer.Context) -> None:
@@ -123,5 +149,7 @@ def leases(context: typer.Context) -> None:
     table = Table("stream", "owner", "token", "until", "state")
     for held in target.leases.stale(before=now + timedelta(days=1), limit=1000):
         state = "ran out" if held.until < now else "held"
-        table.add_row(str(held.key), held.owner, str(held.fencing_token), f"{held.until:%H:%M:%S}", state)
+        table.add_row(
+            str(held.key), held.owner, str(held.fencing_token), f"{held.until:%H:%M:%S}", state
+        )
     Console().print(table)

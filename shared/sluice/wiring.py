@@ -131,7 +131,9 @@ def migrate(phase: str) -> Sequence[str]:
     """Apply one phase of the migrations that came with this deploy, as the schema's owner."""
     secret = os.environ.get("SLUICE_MIGRATION_DATABASE_SECRET")
     if not secret:
-        raise SettingInvalid("SLUICE_MIGRATION_DATABASE_SECRET is not set; deploy template.yaml again")
+        raise SettingInvalid(
+            "SLUICE_MIGRATION_DATABASE_SECRET is not set; deploy template.yaml again"
+        )
     folder = Path(str(resources.files("sluice_migrations")))
     return apply_migrations(secrets().text(secret), phase=phase, folder=folder)
 

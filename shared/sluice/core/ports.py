@@ -140,7 +140,9 @@ class Commits(Protocol):
         """Write the last error into the open run, which goes on."""
         ...
 
-    def fail_run(self, key: StreamKey, *, error: str, reason: str, run_id: str, now: datetime) -> str:
+    def fail_run(
+        self, key: StreamKey, *, error: str, reason: str, run_id: str, now: datetime
+    ) -> str:
         """End the open run (or record one of no slices) as failed, with its error."""
         ...
 
@@ -169,7 +171,6 @@ class Messages(Protocol):
         """Send one message that asks for one slice. ``delay`` is capped at the queue's 15 minutes."""
         ...
 
-
     def ask_for_slices(self, keys: Sequence[StreamKey], *, reason: str) -> None:
         """Send one message for each key, in batches of ten."""
         ...
@@ -191,7 +192,9 @@ class Stream(Protocol):
         """Limit of vendor requests per slice."""
         ...
 
-    def next_step(self, cursor: Cursor, now: datetime, *, full_since: datetime | None) -> Step | None:
+    def next_step(
+        self, cursor: Cursor, now: datetime, *, full_since: datetime | None
+    ) -> Step | None:
         """What is due at this cursor; None when caught up. ``full_since`` asks for a full read that
         began at or after that moment."""
         ...

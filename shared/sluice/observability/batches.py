@@ -14,6 +14,8 @@ class OutspokenProcessor(BatchProcessor):
     """Logs and counts each message that goes back to the queue, then fails it as Powertools does."""
 
     def failure_handler(self, record: Any, exception: Any) -> Any:
-        logger.error("slice_failed", exc_info=exception, extra={"body": getattr(record, "body", None)})
+        logger.error(
+            "slice_failed", exc_info=exception, extra={"body": getattr(record, "body", None)}
+        )
         metrics.add_metric("SlicesFailed", MetricUnit.Count, 1)
         return super().failure_handler(record, exception)

@@ -40,7 +40,8 @@ def _answer(event: dict[str, Any], context: Any, status: str, reason: str) -> No
     body = {
         "Status": status,
         "Reason": reason[:LONGEST_REASON],
-        "PhysicalResourceId": event.get("PhysicalResourceId") or f"migrations-{event['LogicalResourceId']}",
+        "PhysicalResourceId": event.get("PhysicalResourceId")
+        or f"migrations-{event['LogicalResourceId']}",
         "StackId": event["StackId"],
         "RequestId": event["RequestId"],
         "LogicalResourceId": event["LogicalResourceId"],

@@ -97,7 +97,9 @@ class PostgresCommits:
         merged = _merge(tx, claim, draft, stream, seq)
         archived = _archive(tx, claim, draft, stream.table)
         _sight(tx, claim, draft, seq)
-        counts = _counts(draft, merged, archived, _delete(tx, claim, draft, stream.table, seq)).check()
+        counts = _counts(
+            draft, merged, archived, _delete(tx, claim, draft, stream.table, seq)
+        ).check()
         merge_ms = int((time.monotonic() - started) * 1000)
         _advance(tx, claim, draft, seq, counts, merge_ms)
         runs.advance(tx, draft)
@@ -143,7 +145,9 @@ class PostgresCommits:
         with self.connection.transaction() as tx:
             runs.note_failure(tx, key, run_id, error, now)
 
-    def fail_run(self, key: StreamKey, *, error: str, reason: str, run_id: str, now: datetime) -> str:
+    def fail_run(
+        self, key: StreamKey, *, error: str, reason: str, run_id: str, now: datetime
+    ) -> str:
         with self.connection.transaction() as tx:
             found = runs.begin(tx, key, run_id=run_id, reason=reason, now=now)
             runs.end(tx, found, "failed", now, error)
@@ -200,9 +204,7 @@ def _archive(tx: psycopg.Connection[Any], claim: Claim, draft: Draft, table: Tab
     return tx.execute(tables.archive(table), parameters).rowcount
 
 
-def _delete(
-    tx: psycopg.Connection[Any], claim: Claim, draft: Draft, table: Table, seq: int
-) -> int:
+def _delete(tx: psycopg.Connection[Any], claim: Claim, draft: Draft, table: Table, seq: int) -> int:
     deleted = 0
     if draft.deletions:
         parameters = {

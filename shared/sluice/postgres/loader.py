@@ -201,12 +201,13 @@ def settle_rejects(
 
 def _reject_row(reject: Reject, stream_key: str, seq: int, slice_id: str) -> dict[str, Any]:
 
-
     raw = reject.raw.replace("\0", "\\u0000")
     digest = hashlib.md5(raw.encode(errors="backslashreplace"), usedforsecurity=False).digest()
     return {
         "key": stream_key,
-        "record_id": None if reject.record_id is None else reject.record_id.replace("\0", "\\u0000"),
+        "record_id": None
+        if reject.record_id is None
+        else reject.record_id.replace("\0", "\\u0000"),
         "field": reject.field,
         "reason": reject.reason.replace("\0", "\\u0000"),
         "raw": raw,

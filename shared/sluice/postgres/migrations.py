@@ -140,7 +140,9 @@ def _apply(url: str, migration: Migration) -> None:
             timeout=LOCK_WAIT_S,
         )
     if done.returncode != 0:
-        raise SettingInvalid(f"migration {migration.path.name} failed: {done.stderr.strip()[-1500:]}")
+        raise SettingInvalid(
+            f"migration {migration.path.name} failed: {done.stderr.strip()[-1500:]}"
+        )
 
 
 def _note_checksums(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) -> None:
@@ -166,7 +168,10 @@ def _for_dbmate(url: str) -> str:
 def _dbmate(folder: Path) -> Path:
     """The program that came with the Python packages; a layer's archive may drop its executable bit."""
     places = [Path(entry) / "bin" for entry in sys.path if entry]
-    places += [Path(sys.executable).parent, *map(Path, os.environ.get("PATH", "").split(os.pathsep))]
+    places += [
+        Path(sys.executable).parent,
+        *map(Path, os.environ.get("PATH", "").split(os.pathsep)),
+    ]
     for place in places:
         program = place / "dbmate"
         if program.is_file():

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -73,9 +73,10 @@ def read_rows(body: bytes, shape: RowShape, doubt: Doubt) -> PageRows:
     if not isinstance(rows, list):
         raise VendorAnswerBroken(f"the vendor's answer has no array {shape.rows_key!r}")
     try:
-        return _page_of(_taken(rows, shape), page)
-    except _NeedsCareError:
+        records = [_record(row, shape) for row in rows]
+    except (_NeedsCareError, RowRejected):
         return _carefully(body, shape, doubt)
+    return PageRows(records, (), page, _digest(records, ()))
 
 
 class _NeedsCareError(Exception):
@@ -93,25 +94,6 @@ def _loads(text: bytes) -> Any:
         return orjson.loads(text)
     except orjson.JSONDecodeError:
         return None
-
-
-def _taken(rows: list[Any], shape: RowShape) -> Iterator[Record | Reject]:
-    for row in rows:
-        try:
-            yield _record(row, shape)
-        except RowRejected as error:
-            yield _reject(orjson.dumps(row), shape, error)
-
-
-def _page_of(found: Iterator[Record | Reject], envelope: Mapping[str, Any]) -> PageRows:
-    records: list[Record] = []
-    rejects: list[Reject] = []
-    for row in found:
-        if isinstance(row, Record):
-            records.append(row)
-        else:
-            rejects.append(row)
-    return PageRows(records, rejects, envelope, _digest(records, rejects))
 
 
 def _digest(records: Sequence[Record], rejects: Sequence[Reject]) -> str:
@@ -132,11 +114,12 @@ def _record(row: Any, shape: RowShape, *, check: bool = True) -> Record:
     already) when orjson's word is not enough."""
     if type(row) is not dict:
         raise RowRejected("a row must be an object")
-    identity = record_id(row.get(shape.id_field), shape.id_field)
+    identity = row.get(shape.id_field)
+    identity = str(identity) if type(identity) is int else record_id(identity, shape.id_field)
     for name in shape.volatile_fields:
         row.pop(name, None)
     raw = _canonical(row)
-    if check and _LARGE_FLOAT in raw:
+    if check and b"+" in raw and _LARGE_FLOAT in raw:  # one byte is found faster than two
         raise _NeedsCareError
     return Record(identity, xxhash.xxh3_128_digest(raw), raw)
 
@@ -166,7 +149,9 @@ def _carefully(body: bytes, shape: RowShape, doubt: Doubt) -> PageRows:
     found = [_careful_row(text, shape, doubt) for text in parts.rows]
     if None in found:
         raise VendorAnswerBroken("a row in the vendor's answer is not JSON")
-    return _page_of((row for row in found if row is not None), envelope)
+    records = [row for row in found if isinstance(row, Record)]
+    rejects = [row for row in found if isinstance(row, Reject)]
+    return PageRows(records, rejects, envelope, _digest(records, rejects))
 
 
 def _careful_row(text: bytes, shape: RowShape, doubt: Doubt) -> Record | Reject | None:

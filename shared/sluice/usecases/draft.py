@@ -64,4 +64,3 @@ def caught_up_draft(claim: Claim, slice_id: str) -> Drafted:
         has_more=False,
     )
     return Drafted(draft)
-

@@ -6,6 +6,7 @@ too. So a row is removed only if the vendor, asked for exactly this row, says th
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 from sluice.core.budget import Budget
@@ -45,13 +46,19 @@ def reconcile(
     try:
         return _judge(stream, claim, step, candidates, budget)
     except RequestRefused as error:
-        return _held_back(stream, claim, step, f"{missing.missing} rows missing, none removed: {error}")
+        return _held_back(
+            stream, claim, step, f"{missing.missing} rows missing, none removed: {error}"
+        )
     finally:
         stream.close()
 
 
 def _judge(
-    stream: Stream, claim: Claim, step: Reconcile, candidates: list[str] | tuple[str, ...], budget: Budget
+    stream: Stream,
+    claim: Claim,
+    step: Reconcile,
+    candidates: Sequence[str],
+    budget: Budget,
 ) -> Judgement:
     judgement = Judgement(claim.cursor)
     for candidate in candidates:

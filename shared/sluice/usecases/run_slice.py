@@ -81,9 +81,7 @@ def run_slice(message: SliceMessage, deadline: datetime, kit: Kit) -> SliceRepor
 def _run(message: SliceMessage, deadline: datetime, kit: Kit) -> SliceReport:
     stream = kit.streams.open(message.key)
     owner = kit.new_id()
-    lease = kit.leases.acquire(
-        message.key, owner, now=kit.clock(), until=deadline + LEASE_MARGIN
-    )
+    lease = kit.leases.acquire(message.key, owner, now=kit.clock(), until=deadline + LEASE_MARGIN)
     if isinstance(lease, LeaseHeld):
         return _leave_or_wait(message, lease, kit)
     if message.reason == "schedule" and lease.not_before and lease.not_before > kit.clock():
@@ -298,9 +296,7 @@ class _Slice:
         )
 
 
-def _wait_of(
-    error: SluiceError | None, attempt: int, chance: Callable[[], float]
-) -> timedelta:
+def _wait_of(error: SluiceError | None, attempt: int, chance: Callable[[], float]) -> timedelta:
     """How long to stay away: what the vendor asked for, else exponential with full jitter."""
     if error is None:
         return timedelta(0)

@@ -15,11 +15,31 @@ T0 = datetime(2026, 1, 1, tzinfo=UTC)
 
 def run(**changed):
     figures = {
-        "run_id": "r", "client_id": "a", "source": "cars", "stream": "cars", "reason": "schedule",
-        "outcome": "completed", "started_at": T0, "ended_at": T0 + timedelta(seconds=10), "slices": 3,
-        "pages": 100, "rows_read": 10_000, "inserted": 10_000, "updated": 0, "unchanged": 0, "stale": 0,
-        "rejected": 0, "deleted": 0, "requests": 100, "retries": 2, "errors": 2, "latency_avg_ms": 5.0,
-        "latency_p95_ms": 9.0, "progress_done": 10_000, "progress_total": 10_000, "last_error": None,
+        "run_id": "r",
+        "client_id": "a",
+        "source": "cars",
+        "stream": "cars",
+        "reason": "schedule",
+        "outcome": "completed",
+        "started_at": T0,
+        "ended_at": T0 + timedelta(seconds=10),
+        "slices": 3,
+        "pages": 100,
+        "rows_read": 10_000,
+        "inserted": 10_000,
+        "updated": 0,
+        "unchanged": 0,
+        "stale": 0,
+        "rejected": 0,
+        "deleted": 0,
+        "requests": 100,
+        "retries": 2,
+        "errors": 2,
+        "latency_avg_ms": 5.0,
+        "latency_p95_ms": 9.0,
+        "progress_done": 10_000,
+        "progress_total": 10_000,
+        "last_error": None,
     }
     return RunFigures(**{**figures, **changed})
 
@@ -31,7 +51,13 @@ def missed(acceptance, runs, memory=100.0):
 def test_a_run_that_met_every_target_passes():
     """10,000 rows and 100 pages in 10 s with 2 % errors."""
     wanted = Acceptance.model_validate(
-        {"finish_within": "10s", "pages_per_second": 10, "rows_per_second": 1000, "error_rate": 0.02, "worker_memory_mb": 100}
+        {
+            "finish_within": "10s",
+            "pages_per_second": 10,
+            "rows_per_second": 1000,
+            "error_rate": 0.02,
+            "worker_memory_mb": 100,
+        }
     )
     assert missed(wanted, [run()]) == []
 

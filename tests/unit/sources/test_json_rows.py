@@ -68,6 +68,8 @@ def test_volatile_fields_are_neither_content_nor_kept():
         (b'"x"', "a row must be an object", None),
         (b"null", "a row must be an object", None),
         (b"[]", "a row must be an object", None),
+        (b"[" * 300 + b"]" * 300, "nested deeper than 254 levels", None),
+        (b'{"a":18446744073709551616}', "an integer beyond 64 bits", "a"),
         (b"{}", "missing", "id"),
         (b'{"id":null}', "missing", "id"),
         (b'{"id":true}', "an id is text or an integer", "id"),
@@ -200,6 +202,8 @@ BROKEN = [
     b'{"data":[{"id":NaN}],"meta":tru}',
     b'{"data":[{"id":NaN}]x}',
     b"<html>",
+    b'{"data":[{"id":NaN}}]',
+    b'{"data":[[{"id":NaN}],}]',
 ]
 
 

@@ -33,6 +33,7 @@ class Pages:
     def stop(self) -> None:
         self.stopped = True
         self.allowed.set()
+        time.sleep(0.05)  # whoever still waits for a thread gets one now
 
     def ahead(self, window: Callable[[], int] | int = 4) -> ReadAhead[int]:
         numbers = iter(range(1, self.last + 1))

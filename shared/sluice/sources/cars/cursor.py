@@ -17,9 +17,6 @@ from sluice.core.errors import InvariantBroken
 LONGEST_CRAWL = timedelta(hours=24)
 """An older crawl says too little about now: it is begun anew as the next generation."""
 
-SCROLL_MARGIN = timedelta(seconds=30)
-"""A scroll this close to its end is not continued."""
-
 DIGESTS_KEPT = 512
 """Pages remembered to notice that a scroll goes in circles; 512 x 1000 rows is a lot."""
 
@@ -57,14 +54,13 @@ class Crawl:
     restarts: int = 0
 
     def stands(self, now: datetime, shape: str, page_size: int) -> bool:
-        """False when this crawl has to begin anew: too old, settings changed, scroll run out."""
+        """False when this crawl has to begin anew: too old, settings changed, place lost."""
         if now - self.started_at > LONGEST_CRAWL:
             return False
         if (self.shape, self.page_size) != (shape, page_size):
             return False
-        if self.scroll is None:
-            return self.shape != "scroll" or self.next_page == 1
-        return self.scroll.ending or now < self.scroll.expires_at - SCROLL_MARGIN
+        lost_place = self.shape == "scroll" and self.scroll is None and self.next_page > 1
+        return not lost_place
 
     def with_digest(self, digest: str) -> tuple[str, ...]:
         """The digests once a page is stored; the first page's is never forgotten."""

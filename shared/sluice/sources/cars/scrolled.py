@@ -19,11 +19,14 @@ from sluice.core.errors import (
 )
 from sluice.core.records import Page, Progress
 from sluice.sources.cars.client import CarsClient, ScrollPage
-from sluice.sources.cars.cursor import SCROLL_MARGIN, CarsCursor, Crawl, Scroll
+from sluice.sources.cars.cursor import CarsCursor, Crawl, Scroll
 from sluice.sources.cars.due import crawl_to_continue, next_generation
 from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.http import Got
 from sluice.sources.json_rows import PageRows
+
+SCROLL_MARGIN = timedelta(seconds=30)
+"""A scroll this close to its end is not continued."""
 
 TIME_FOR_A_PAGE = timedelta(seconds=8)
 """Left at least when a page is asked for that cannot be asked for again."""

@@ -269,3 +269,20 @@ def test_an_id_that_is_a_way_up_is_never_asked_for(vendor, clock, identity):
     """Such a car stays: it cannot be asked for safely."""
     assert opened(vendor, clock).still_exists(identity, budget(clock)) is True
     assert vendor.asked == []
+
+
+def test_each_empty_delta_is_doubted_anew(vendor, clock, stored):
+    """That an earlier delta was truly empty does not make an empty answer now believable."""
+    stream = opened(vendor, clock)
+    clock.sleep(3600)
+    read_slice(stream, stored, ReadPages("delta"), budget(clock))
+    clock.sleep(3600)
+    vendor.changed = [car(7, title="changed")]
+    calls = []
+    vendor.spoil = lambda request, before: (
+        json_answer({"data": [], "meta": {"current_page": 1, "last_page": 1}})
+        if not calls and not calls.append(1)
+        else None
+    )
+    read_slice(stream, stored, ReadPages("delta"), budget(clock))
+    assert b"changed" in stored.records["7"].raw

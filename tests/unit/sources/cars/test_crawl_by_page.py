@@ -269,3 +269,17 @@ def test_one_rejected_row_costs_its_neighbours_nothing(clock):
     assert [(r.record_id, r.field) for r in stored.rejects] == [("21", "vin")]
     assert "\\u0000" in stored.rejects[0].raw
     assert BASE not in stored.rejects[0].reason
+
+
+def test_our_own_deadline_is_no_fault_of_the_vendor(vendor, clock):
+    """A page that is cut off by the slice's end ends the slice quietly, after the pages before."""
+
+    def spoil(request, before):
+        if _number(request) == 3:
+            clock.sleep(60)
+            raise httpx.ReadTimeout("the slice is over")
+
+    vendor.spoil = spoil
+    stored = Stored()
+    read_slice(opened(vendor, clock, concurrency=1), stored, CRAWL, budget(clock))
+    assert (len(stored.records), stored.errors) == (200, [])

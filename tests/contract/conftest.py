@@ -1,0 +1,53 @@
+"""The real side of the contract suites: clients of the embedded AWS, and fresh tables there."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import boto3
+import pytest
+from botocore.config import Config
+
+from local import aws as embedded_aws
+from tests.contract import tables
+
+Client = Callable[[str], Any]
+
+
+@pytest.fixture
+def new_client(cloud: embedded_aws.MiniStack) -> Iterator[Client]:
+    """A client of the embedded AWS; each call makes a new one, all are closed after the test."""
+    made: list[Any] = []
+
+    def new(service: str) -> Any:
+        client = boto3.client(  # type: ignore[call-overload]
+            service,
+            endpoint_url=cloud.endpoint,
+            region_name=embedded_aws.REGION,
+            aws_access_key_id=embedded_aws.ROOT_KEY,
+            aws_secret_access_key=embedded_aws.ROOT_KEY,
+            config=Config(
+                connect_timeout=2,
+                read_timeout=5,
+                retries={"mode": "standard", "total_max_attempts": 4},
+                max_pool_connections=16,
+            ),
+        )
+        made.append(client)
+        return client
+
+    yield new
+    for client in made:
+        client.close()
+
+
+@pytest.fixture
+def state_table(new_client: Client) -> str:
+    return tables.create_state_table(new_client("dynamodb"), f"state-{uuid.uuid4()}")
+
+
+@pytest.fixture
+def registry_table(new_client: Client) -> str:
+    return tables.create_registry_table(new_client("dynamodb"), f"registry-{uuid.uuid4()}")

@@ -1,0 +1,103 @@
+"""What every implementation of ``core.ports.Messages`` must keep to: in memory and in SQS."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from sluice.core.keys import StreamKey
+from sluice.core.ports import Messages
+from sluice.messages import SliceMessage
+from sluice.queues.messages import SqsMessages
+from tests.memory.messages import MemoryMessages
+
+KEY = StreamKey("acme", "cars", "cars")
+
+
+@dataclass
+class Queue:
+    """A queue and a way to receive all that is in sight."""
+
+    messages: Messages
+    take: Callable[[], list[SliceMessage]]
+
+
+@pytest.fixture(params=["memory", "sqs"])
+def queue(request: pytest.FixtureRequest) -> Queue:
+    if request.param == "memory":
+        memory = MemoryMessages()
+        return Queue(memory, memory.take)
+    client = request.getfixturevalue("new_client")("sqs")
+    url = client.create_queue(QueueName=f"slices-{uuid.uuid4()}")["QueueUrl"]
+    return Queue(SqsMessages(client, url), lambda: _receive(client, url))
+
+
+def _receive(client: Any, url: str) -> list[SliceMessage]:
+    found: list[SliceMessage] = []
+    while got := client.receive_message(QueueUrl=url, MaxNumberOfMessages=10).get("Messages"):
+        for message in got:
+            found.append(SliceMessage.model_validate_json(message["Body"]))
+            client.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+    return found
+
+
+def test_a_message_arrives_as_it_was_meant(queue: Queue) -> None:
+    """With everything a continuation of a full read says."""
+    since = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
+    queue.messages.ask_for_slice(
+        KEY, reason="continuation", expect_seq=0, attempt=2, full_since=since
+    )
+    (message,) = queue.take()
+    assert (message.key, message.reason) == (KEY, "continuation")
+    assert (message.expect_seq, message.attempt, message.full_since) == (0, 2, since)
+
+
+def test_what_is_not_said_is_not_assumed(queue: Queue) -> None:
+    """A manual message expects no seq, asks for no full read, and is the first attempt."""
+    queue.messages.ask_for_slice(KEY, reason="manual")
+    assert queue.take() == [SliceMessage.asking_for(KEY, reason="manual")]
+
+
+def test_a_partition_is_part_of_the_key(queue: Queue) -> None:
+    key = StreamKey("acme", "events", "events", "2026-03-01")
+    queue.messages.ask_for_slice(key, reason="schedule")
+    assert [message.key for message in queue.take()] == [key]
+
+
+def test_a_delayed_message_is_out_of_sight(queue: Queue) -> None:
+    queue.messages.ask_for_slice(KEY, reason="deferred", delay=timedelta(minutes=2))
+    assert queue.take() == []
+
+
+def test_a_delay_beyond_the_queues_limit_is_capped(queue: Queue) -> None:
+    """A vendor that asks for a day is asked again after 15 minutes; nothing fails."""
+    queue.messages.ask_for_slice(KEY, reason="deferred", delay=timedelta(days=1))
+    assert queue.take() == []
+
+
+def test_a_negative_delay_is_none(queue: Queue) -> None:
+    """A moment that has passed meanwhile."""
+    queue.messages.ask_for_slice(KEY, reason="deferred", delay=timedelta(seconds=-3))
+    assert len(queue.take()) == 1
+
+
+@pytest.mark.parametrize("many", [0, 1, 10, 11, 25])
+def test_many_streams_are_asked_for_once_each(queue: Queue, many: int) -> None:
+    """Also past the ten that one call takes."""
+    keys = [StreamKey(f"client-{n}", "cars", "cars") for n in range(many)]
+    queue.messages.ask_for_slices(keys, reason="schedule")
+    got = queue.take()
+    assert sorted(str(message.key) for message in got) == sorted(map(str, keys))
+    assert {message.reason for message in got} <= {"schedule"}
+
+
+def test_an_unknown_reason_is_a_bug_found_at_once(queue: Queue) -> None:
+    with pytest.raises(ValidationError):
+        queue.messages.ask_for_slice(KEY, reason="whim")
+    assert queue.take() == []
