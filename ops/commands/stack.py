@@ -53,7 +53,8 @@ def migrate(
     folder: Annotated[Path, typer.Option(help="Where the migrations lie.")] = Path("migrations"),
 ) -> None:
     """Apply migrations to the database named by DATABASE_URL (a direct connection, as its owner)."""
-    from sluice.postgres.migrations import apply_migrations  # yoyo is needed for this command only
+    # Here and not above: dbmate is needed for this command only.
+    from sluice.postgres.migrations import apply_migrations
 
     url = os.environ.get("DATABASE_URL")
     if not url:

@@ -64,7 +64,7 @@ def answer(status: int, code: str) -> Fault:
 class _Answer(AWSResponse):
     """An answer made here: its body is at hand instead of in a stream."""
 
-    def __init__(self, url: str, status: int, headers: dict[str, str], body: bytes) -> None:
+    def __init__(self, url: str, status: int, headers: Any, body: bytes) -> None:
         super().__init__(url, status, headers, None)
         self._content = body
 
@@ -123,7 +123,9 @@ def test_a_watermark_whose_answer_was_lost_is_saved(client: Any, leases: DynamoL
     assert acquire(leases).watermark == {"p": 1}
 
 
-def test_a_release_whose_answer_was_lost_has_released(client: Any, leases: DynamoLeaseStore) -> None:
+def test_a_release_whose_answer_was_lost_has_released(
+    client: Any, leases: DynamoLeaseStore
+) -> None:
     """Its resent write finds nothing to give back, and what the first one noted is there."""
     lease = acquire(leases)
     meet(client, lost_answer)
@@ -167,7 +169,7 @@ def test_a_refusal_that_only_a_person_can_lift_is_said_so(
 
 
 def test_a_table_that_is_not_there_is_named(client: Any) -> None:
-    with pytest.raises(SettingInvalid, match="no-such-table.*deploy"):
+    with pytest.raises(SettingInvalid, match=r"no-such-table.*deploy"):
         acquire(DynamoLeaseStore(client, "no-such-table"))
 
 
@@ -197,9 +199,7 @@ def test_no_item_is_ever_deleted(client: Any, leases: DynamoLeaseStore, state_ta
     assert not {"lease_owner", "lease_until", "leased"} & set(items[0])
 
 
-def test_stale_leases_beyond_one_answer_are_read_on(
-    new_client: Client, state_table: str
-) -> None:
+def test_stale_leases_beyond_one_answer_are_read_on(new_client: Client, state_table: str) -> None:
     """A query answers with at most a megabyte: large watermarks must not hide leases."""
     leases = DynamoLeaseStore(new_client("dynamodb"), state_table)
     client = new_client("dynamodb")

@@ -241,7 +241,9 @@ def test_the_token_is_never_lowered(leases: Leases, to: int) -> None:
     assert leases.release(lease)
 
 
-@pytest.mark.parametrize(("owner", "token"), [("not me", 1), ("me", 2), ("not me", 2), ("not me", 9)])
+@pytest.mark.parametrize(
+    ("owner", "token"), [("not me", 1), ("me", 2), ("not me", 2), ("not me", 9)]
+)
 def test_the_token_is_raised_by_nobody_else(leases: Leases, owner: str, token: int) -> None:
     lease = acquire(leases, "me")
     assert leases.raise_token(replace(lease, owner=owner, fencing_token=token), 9) is None

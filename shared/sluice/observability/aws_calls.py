@@ -13,5 +13,5 @@ def aws_calls(client: Any) -> Counter[str]:
     def count(event_name: str, **_: Any) -> None:
         calls[event_name.rsplit(".", 1)[-1]] += 1
 
-    client.meta.events.register("before-send", count)
+    client.meta.events.register("request-created", count)
     return calls

@@ -1,7 +1,7 @@
 """Masks secrets in log lines: values that were read as secrets, and whatever is named like one.
 
 Works on the finished line of JSON, so that nothing (an exception's text, a nested dict, a header)
-gets past it, and leaves the line valid JSON.
+gets past it. The line stays JSON.
 """
 
 from __future__ import annotations
@@ -42,27 +42,35 @@ _JSON_FIELD = re.compile(rf"(?i)(\"{_NAME}\"\s*:\s*\")(?:\\.|[^\"\\])*")
 _QUOTED_FIELD = re.compile(rf"(?i)((\\+\"|'){_NAME}\2\s*:\s*\2)[^\"'\\]*")
 _ASSIGNED = re.compile(rf"(?i)({_NAME}\s*[=:]\s*(?:bearer |basic )?)[^\s&\"'\\,;}})]+")
 
-_hidden: set[str] = set()
+
+class Redaction:
+    """Masks what it was told to hide, and what is named like a secret."""
+
+    def __init__(self) -> None:
+        self._hidden: set[str] = set()
+
+    def hide(self, secret: str) -> None:
+        """Mask this secret from now on, also where it is escaped or percent-encoded.
+
+        Of a JSON secret each field is masked, of a URL its password.
+        """
+        for value in (secret, secret.strip(), *_parts(secret)):
+            if len(value) >= SHORTEST:
+                self._hidden.update(_spellings(value))
+
+    def redact(self, line: str) -> str:
+        """The line without anything secret in it."""
+        for spelling in sorted(self._hidden, key=len, reverse=True):
+            line = line.replace(spelling, MASK)
+        line = _URL_PASSWORD.sub(rf"\1:{MASK}", line)
+        for pattern in (_JSON_FIELD, _QUOTED_FIELD, _ASSIGNED):
+            line = pattern.sub(rf"\1{MASK}", line)
+        return line
 
 
-def hide(secret: str) -> None:
-    """Mask this secret in every line from now on, also where it is escaped or percent-encoded.
-
-    Of a JSON secret each field is masked, of a URL its password.
-    """
-    for value in (secret, secret.strip(), *_parts(secret)):
-        if len(value) >= SHORTEST:
-            _hidden.update(_spellings(value))
-
-
-def redact(line: str) -> str:
-    """The line without anything secret in it."""
-    for spelling in sorted(_hidden, key=len, reverse=True):
-        line = line.replace(spelling, MASK)
-    line = _URL_PASSWORD.sub(rf"\1:{MASK}", line)
-    for pattern in (_JSON_FIELD, _QUOTED_FIELD, _ASSIGNED):
-        line = pattern.sub(rf"\1{MASK}", line)
-    return line
+_everywhere = Redaction()
+hide = _everywhere.hide
+redact = _everywhere.redact
 
 
 def _parts(secret: str) -> Iterator[str]:
@@ -104,13 +112,23 @@ def _leaves(content: Any) -> Iterator[str]:
 
 
 def _spellings(value: str) -> Iterator[str]:
-    """The value as it may stand in a line of JSON: plain, escaped (once or, in a message that holds
-    JSON itself, twice), as Python shows it, or percent-encoded."""
-    once = json.dumps(value)[1:-1]
-    yield value
-    yield once
-    yield json.dumps(value, ensure_ascii=False)[1:-1]
-    yield json.dumps(once)[1:-1]
-    yield json.dumps(repr(value)[1:-1])[1:-1]
+    """The value as it may stand in a line of JSON: as it is, quoted by Python or by JSON (and then
+    once more, as part of the line), or percent-encoded."""
+    for quoted in (value, _python(value), _json(value), _ascii_json(value)):
+        yield quoted
+        yield _json(quoted)
+        yield _ascii_json(quoted)
     yield quote(value, safe="")
     yield quote_plus(value)
+
+
+def _python(value: str) -> str:
+    return repr(value)[1:-1]
+
+
+def _json(value: str) -> str:
+    return json.dumps(value, ensure_ascii=False)[1:-1]
+
+
+def _ascii_json(value: str) -> str:
+    return json.dumps(value)[1:-1]

@@ -27,15 +27,15 @@ def answering(handler: Handler) -> Handler:
         try:
             applied = handler(event, context)
         except Exception as error:  # noqa: BLE001  # the outermost edge: the stack must hear of it
-            _answer(event, context, "FAILED", f"{type(error).__name__}: {error}")
+            _answer(event, "FAILED", f"{type(error).__name__}: {error}")
             return None
-        _answer(event, context, "SUCCESS", f"applied: {applied}")
+        _answer(event, "SUCCESS", f"applied: {applied}")
         return applied
 
     return answered
 
 
-def _answer(event: dict[str, Any], context: Any, status: str, reason: str) -> None:
+def _answer(event: dict[str, Any], status: str, reason: str) -> None:
     url = str(event["ResponseURL"])
     body = {
         "Status": status,

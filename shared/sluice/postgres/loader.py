@@ -200,7 +200,6 @@ def settle_rejects(
 
 
 def _reject_row(reject: Reject, stream_key: str, seq: int, slice_id: str) -> dict[str, Any]:
-
     raw = reject.raw.replace("\0", "\\u0000")
     digest = hashlib.md5(raw.encode(errors="backslashreplace"), usedforsecurity=False).digest()
     return {
@@ -218,8 +217,10 @@ def _reject_row(reject: Reject, stream_key: str, seq: int, slice_id: str) -> dic
 
 
 _KEEP = sql.SQL("""
-INSERT INTO sluice.rejects AS r (stream_key, client_id, source, stream, record_id, field, reason, raw, raw_digest, seq, slice_id)
-SELECT stream_key, client_id, source, stream, %(record_id)s, %(field)s, %(reason)s, %(raw)s, %(digest)s, %(seq)s, %(slice_id)s
+INSERT INTO sluice.rejects AS r
+       (stream_key, client_id, source, stream, record_id, field, reason, raw, raw_digest, seq, slice_id)
+SELECT stream_key, client_id, source, stream, %(record_id)s, %(field)s, %(reason)s, %(raw)s, %(digest)s,
+       %(seq)s, %(slice_id)s
   FROM sluice.sync_commit WHERE stream_key = %(key)s
 ON CONFLICT (stream_key, raw_digest) WHERE resolved_at IS NULL
 DO UPDATE SET times = r.times + 1, last_seen_at = now(), seq = excluded.seq, slice_id = excluded.slice_id,

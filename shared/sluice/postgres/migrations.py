@@ -35,7 +35,8 @@ _NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
 _MARKS: LiteralString = """
 CREATE TABLE IF NOT EXISTS public.sluice_migrations (version varchar(128) PRIMARY KEY);
 CREATE TABLE IF NOT EXISTS public.sluice_migration_checksums (
-  version varchar(128) PRIMARY KEY, file text NOT NULL, sha256 text NOT NULL, applied_at timestamptz NOT NULL DEFAULT now());
+  version varchar(128) PRIMARY KEY, file text NOT NULL, sha256 text NOT NULL,
+  applied_at timestamptz NOT NULL DEFAULT now());
 """
 
 

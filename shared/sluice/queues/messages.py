@@ -13,9 +13,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import BotoCoreError, ClientError, ParamValidationError
+from botocore.exceptions import BotoCoreError, ClientError
 
-from sluice.core.errors import InvariantBroken, QueueUnavailable, SettingInvalid, SluiceError
+from sluice.core.errors import QueueUnavailable, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
 from sluice.messages import SliceMessage
 
@@ -121,8 +121,6 @@ def _delay_s(delay: timedelta) -> int:
 
 def _translation(queue_url: str, error: ClientError | BotoCoreError) -> SluiceError:
     name = queue_url.rsplit("/", 1)[-1]
-    if isinstance(error, ParamValidationError):
-        return InvariantBroken(f"queue {name}: {error}")
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     if code in _REMEDIES:
         return SettingInvalid(f"queue {name}: {_REMEDIES[code]} ({code})")

@@ -104,7 +104,8 @@ def _digest(records: Sequence[Record], rejects: Sequence[Reject]) -> str:
 
 def _canonical(row: Any) -> bytes:
     try:
-        return orjson.dumps(row, option=orjson.OPT_SORT_KEYS)
+        # Copied, because orjson's own bytes keep the buffer they were written in: 8 KB for a row of 1.5.
+        return bytes(memoryview(orjson.dumps(row, option=orjson.OPT_SORT_KEYS)))
     except orjson.JSONEncodeError as error:
         raise _NeedsCareError from error
 
