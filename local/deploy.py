@@ -73,6 +73,12 @@ class Deployment:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
+    @property
+    def _temp(self) -> Path:
+        folder = self.places.run / "temp"
+        folder.mkdir(parents=True, exist_ok=True)
+        return folder
+
     def _sam(self, command: str, *words: str) -> None:
         sam = self.places.tools / "sam" / "bin" / "sam"
         if not sam.exists():
@@ -106,6 +112,7 @@ class Deployment:
             "SLUICE_HOST_PYTHON": str(tools / "ministack" / "bin" / "python"),
             "SAM_CLI_TELEMETRY": "0",
             "SAM_CLI_POLL_DELAY": "0.2",
+            "TMPDIR": str(self._temp),  # SAM leaves its scratch folders behind
             "__SAM_CLI_APP_DIR": str(self.places.run / "sam"),
         }
 

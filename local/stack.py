@@ -85,6 +85,7 @@ class Stack:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGTERM)
             self._wait(pid)
+        self._let_go()
         self.places.pid.unlink(missing_ok=True)
         sweep(self.places)
 
@@ -134,17 +135,23 @@ class Stack:
         return None
 
     def _wait(self, pid: int) -> None:
-        if self._process is not None and self._process.pid == pid:
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(STOP_S)
-            if self._process.stdout is not None:
-                self._process.stdout.close()
-            if self._process.stdin is not None:
-                self._process.stdin.close()
-            return
+        """Until the supervisor is gone, or patience is."""
         deadline = time.monotonic() + STOP_S
         while self._pid() == pid and time.monotonic() < deadline:
+            if self._process is not None and self._process.poll() is not None:
+                return
             time.sleep(0.05)
+
+    def _let_go(self) -> None:
+        """Reap a supervisor that this process started, also one that was killed meanwhile."""
+        process, self._process = self._process, None
+        if process is None:
+            return
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                pipe.close()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(STOP_S)
 
 
 def _function_of(command: str) -> str:

@@ -40,7 +40,7 @@ def poison(kind: PoisonKind, sound: bytes) -> bytes:
     if kind in _RAW:
         field, raw = _RAW[kind]
         record[field] = _MARK
-        return orjson.dumps(record).replace(f'"{_MARK}"'.encode(), raw)[:-1]
+        return orjson.dumps(record).replace(f'"{_MARK}"'.encode(), raw)
     _EDITS[kind](record)
     return orjson.dumps(record)
 

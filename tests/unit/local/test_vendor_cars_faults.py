@@ -324,6 +324,17 @@ def test_poisoned_rows_carry_what_they_are_named_after(vendor, kind, text):
     assert text in poisoned_row(vendor, kind)
 
 
+@pytest.mark.parametrize("kind", [kind for kind in PoisonKind if kind is not PoisonKind.DEEP_JSON])
+def test_a_poisoned_row_is_whole_json(vendor, kind):
+    """What is wrong with it is the value, not the syntax: a cut row would be a fault of its own."""
+    json.loads(poisoned_row(vendor, kind))
+
+
+def test_a_row_nested_deeply_closes_all_it_opens(vendor):
+    row = poisoned_row(vendor, PoisonKind.DEEP_JSON)
+    assert [row.count(bracket) for bracket in "[{"] == [row.count(bracket) for bracket in "]}"]
+
+
 def test_a_poisoned_row_can_lack_its_id(vendor):
     """Everything else is there."""
     row = json.loads(poisoned_row(vendor, PoisonKind.MISSING_ID))

@@ -1,0 +1,178 @@
+"""A Commits implementation and a way to look at what it stored: in memory, or in Postgres."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, Protocol, cast
+
+import psycopg
+
+from sluice.core.errors import RowRejected
+from sluice.core.keys import StreamKey
+from sluice.core.ports import Commits, Stream
+from sluice.core.records import Column, Record, Table
+from sluice.postgres.commits import PostgresCommits
+from sluice.postgres.connection import PostgresConnection
+from tests.memory.commits import MemoryCommits
+from tests.oracle import LoggedSlice, Position, read_log
+
+TABLE = Table("public", "things", "thing_id", (Column("size", "integer"),), archives=True)
+CREATE_TABLE = """
+CREATE TABLE public.things (
+  client_id text NOT NULL, thing_id text NOT NULL, content_hash uuid NOT NULL, version bigint NOT NULL,
+  size integer, document jsonb NOT NULL, inserted_at timestamptz NOT NULL, updated_at timestamptz NOT NULL,
+  archived_at timestamptz, deleted_at timestamptz, deleted_generation integer,
+  PRIMARY KEY (client_id, thing_id));
+GRANT SELECT, INSERT, UPDATE ON public.things TO sluice_app;
+"""
+
+
+@dataclass(frozen=True)
+class Things:
+    """As much of a stream as a commit needs. A size that is no number cannot be loaded."""
+
+    table: Table = TABLE
+
+    def values(self, record: Record) -> Sequence[Any]:
+        size = json.loads(record.raw)["size"]
+        if not isinstance(size, int):
+            raise RowRejected("a size is a number", field="size")
+        return (size,)
+
+
+STREAM = cast(Stream, Things())
+
+
+@dataclass(frozen=True)
+class Stored:
+    """A data row as both implementations show it."""
+
+    hash: bytes
+    version: int
+    size: int
+    deleted: bool
+    archived: bool
+
+
+@dataclass(frozen=True)
+class Rejected:
+    """A row of ``rejects``."""
+
+    record_id: str | None
+    reason: str
+    times: int
+    resolution: str | None
+
+
+@dataclass(frozen=True)
+class Run:
+    """A row of ``run``."""
+
+    run_id: str
+    outcome: str
+    ended: bool
+    failures: int
+    last_error: str | None
+    done: int | None
+    total: int | None
+
+
+class Store(Protocol):
+    """What the contract suite is given."""
+
+    @property
+    def commits(self) -> Commits: ...
+    def rows(self, client_id: str) -> dict[str, Stored]: ...
+    def rejects(self) -> list[Rejected]: ...
+    def runs(self) -> list[Run]: ...
+    def chain(self, key: StreamKey) -> tuple[list[LoggedSlice], Position]: ...
+    def sighted(self, key: StreamKey) -> dict[int, set[str]]: ...
+
+
+class MemoryStore:
+    def __init__(self) -> None:
+        self.commits = MemoryCommits(lambda: datetime.now(UTC))
+        self._database = self.commits.database
+
+    def rows(self, client_id: str) -> dict[str, Stored]:
+        return {
+            record_id: Stored(
+                row.hash,
+                row.version,
+                int(row.values[0]),
+                row.deleted_at is not None,
+                row.archived_at is not None,
+            )
+            for record_id, row in self._database.rows(TABLE.name, client_id).items()
+        }
+
+    def rejects(self) -> list[Rejected]:
+        return [
+            Rejected(r.record_id, r.reason, r.times, r.resolution) for r in self._database.rejects
+        ]
+
+    def runs(self) -> list[Run]:
+        return [
+            Run(
+                r.run_id,
+                r.outcome,
+                r.ended_at is not None,
+                r.failures,
+                r.last_error,
+                r.done,
+                r.total,
+            )
+            for r in self._database.runs
+        ]
+
+    def chain(self, key: StreamKey) -> tuple[list[LoggedSlice], Position]:
+        return self._database.chain(key)
+
+    def sighted(self, key: StreamKey) -> dict[int, set[str]]:
+        return {at[1]: ids for at, ids in self._database.sightings.items() if at[0] == key}
+
+
+class PostgresStore:
+    """``url`` is the application's; ``owner`` looks at everything."""
+
+    def __init__(self, url: str, owner: psycopg.Connection[Any]) -> None:
+        self.connection = PostgresConnection(url)
+        self.commits = PostgresCommits(self.connection)
+        self._owner = owner
+        owner.execute(CREATE_TABLE)
+
+    def rows(self, client_id: str) -> dict[str, Stored]:
+        found = self._owner.execute(
+            "SELECT thing_id, content_hash, version, size, deleted_at IS NOT NULL, archived_at IS NOT NULL"
+            " FROM public.things WHERE client_id = %s",
+            (client_id,),
+        )
+        return {row[0]: Stored(row[1].bytes, *row[2:]) for row in found}
+
+    def rejects(self) -> list[Rejected]:
+        found = self._owner.execute(
+            "SELECT record_id, reason, times, resolution FROM sluice.rejects ORDER BY reject_id"
+        )
+        return [Rejected(*row) for row in found]
+
+    def runs(self) -> list[Run]:
+        found = self._owner.execute(
+            "SELECT run_id::text, outcome, ended_at IS NOT NULL, failures, last_error, progress_done,"
+            " progress_total FROM sluice.run ORDER BY started_at, run_id"
+        )
+        return [Run(*row) for row in found]
+
+    def chain(self, key: StreamKey) -> tuple[list[LoggedSlice], Position]:
+        return read_log(self._owner, str(key))
+
+    def sighted(self, key: StreamKey) -> dict[int, set[str]]:
+        found = self._owner.execute(
+            "SELECT generation, ids FROM sluice.sighting WHERE stream_key = %s", (str(key),)
+        )
+        seen: dict[int, set[str]] = {}
+        for generation, ids in found:
+            seen.setdefault(generation, set()).update(ids)
+        return seen

@@ -1,0 +1,132 @@
+"""The embedded stack itself: it leaves nothing behind, however it ends, and keeps to loopback."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import stat
+import subprocess
+import sys
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import pytest
+
+from local.places import PROJECT, Places
+from local.processes import processes_of
+from local.stack import Stack
+from tests.e2e.deployed import Deployed, until
+
+OWNER = """
+import sys, time
+from pathlib import Path
+from urllib.parse import urlsplit
+from local.places import Places
+from local.stack import Stack
+with Stack(Places(Path(sys.argv[1]))) as stack:
+    stack.up()
+    print("up", flush=True)
+    time.sleep(600)
+"""
+
+
+def left_over(root: Path) -> list[str]:
+    """Processes whose command names the stack's folder."""
+    return [command for _, command in processes_of(str(root))]
+
+
+@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
+def test_whoever_started_it_ends_and_nothing_is_left(
+    stack_folder: Path, end: signal.Signals
+) -> None:
+    """Interrupted or killed: every program stops, and a second start works."""
+    root = stack_folder / f"owned-{end.name}"
+    temp = stack_folder / f"temp-{end.name}"
+    temp.mkdir()
+    for _ in range(2):
+        process = subprocess.Popen(
+            [sys.executable, "-c", OWNER, str(root)],
+            cwd=PROJECT,
+            env={**os.environ, "TMPDIR": str(temp)},
+            stdout=subprocess.PIPE,
+            stderr=subprocess.DEVNULL,
+            text=True,
+        )
+        assert process.stdout is not None
+        with process.stdout:
+            assert process.stdout.readline() == "up\n"
+            process.send_signal(end)
+            assert process.wait(60) != 0
+        until(lambda: not left_over(root), f"nothing of {root} runs", 60)
+        assert not (root / "run").exists()
+        assert not (root / "env").exists()
+    assert list(temp.iterdir()) == []
+
+
+def test_a_killed_supervisor_takes_its_programs_along(stack_folder: Path) -> None:
+    """The kernel tells them to stop; the next start sweeps up what lies around and works."""
+    root = stack_folder / "killed"
+    stack = Stack(Places(root))
+    stack.up()
+    pid = int((root / "supervisor.pid").read_text())
+    os.kill(pid, signal.SIGKILL)
+    until(lambda: not left_over(root / "run"), "its programs have stopped", 60)
+    stack.up()
+    assert stack.is_up
+    stack.down()
+    assert left_over(root) == []
+    assert not (root / "run").exists()
+
+
+def test_it_listens_on_loopback_only(deployed: Deployed) -> None:
+    supervisor = int((deployed.stack.places.root / "supervisor.pid").read_text())
+    addresses = {address for pid in family(supervisor) for address in listening(pid)}
+    told = {
+        urlsplit(deployed.names[name]).port
+        for name in (
+            "DATABASE_URL",
+            "POOLED_DATABASE_URL",
+            "AWS_ENDPOINT_URL",
+            "VENDOR_CARS_URL",
+        )
+    }
+    assert told <= {port for _, port in addresses}
+    assert {host for host, _ in addresses} == {"0100007F"}, "127.0.0.1, as the kernel writes it"
+
+
+def family(pid: int) -> set[int]:
+    """A process and all its descendants."""
+    parents = {}
+    for stat_file in Path("/proc").glob("[0-9]*/stat"):
+        with contextlib.suppress(OSError):
+            fields = stat_file.read_text().rsplit(")", 1)[1].split()
+            parents[int(stat_file.parent.name)] = int(fields[1])
+    found = {pid}
+    while grown := {child for child, parent in parents.items() if parent in found} - found:
+        found |= grown
+    return found
+
+
+def listening(pid: int) -> set[tuple[str, int]]:
+    """Addresses a process listens on: hexadecimal host, port."""
+    sockets = set()
+    with contextlib.suppress(OSError):
+        for link in Path(f"/proc/{pid}/fd").iterdir():
+            with contextlib.suppress(OSError):
+                sockets.add(str(link.readlink()))
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            fields = line.split()
+            if fields[3] == "0A" and f"socket:[{fields[9]}]" in sockets:
+                host, port = fields[1].rsplit(":", 1)
+                found.add((host, int(port, 16)))
+    return found
+
+
+def test_the_endpoints_are_for_the_owner_only(deployed: Deployed) -> None:
+    """Throw-away credentials stand in it."""
+    env = deployed.stack.places.env
+    assert stat.S_IMODE(env.stat().st_mode) == 0o600
+    assert {"DATABASE_URL", "AWS_ENDPOINT_URL", "VENDOR_CARS_URL"} <= set(deployed.names)
