@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -10,16 +9,15 @@ from typing import Any, Protocol, cast
 
 import psycopg
 
-from sluice.core.errors import RowRejected
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Commits, Stream
-from sluice.core.records import Column, Record, Table
+from sluice.core.records import Record, Table
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from tests.memory.commits import MemoryCommits
+from tests.memory.streams import THINGS, values_of
 from tests.oracle import LoggedSlice, Position, read_log
 
-TABLE = Table("public", "things", "thing_id", (Column("size", "integer"),), archives=True)
 CREATE_TABLE = """
 CREATE TABLE public.things (
   client_id text NOT NULL, thing_id text NOT NULL, content_hash uuid NOT NULL, version bigint NOT NULL,
@@ -32,15 +30,12 @@ GRANT SELECT, INSERT, UPDATE ON public.things TO sluice_app;
 
 @dataclass(frozen=True)
 class Things:
-    """As much of a stream as a commit needs. A size that is no number cannot be loaded."""
+    """As much of a stream as a commit needs."""
 
-    table: Table = TABLE
+    table: Table = THINGS
 
     def values(self, record: Record) -> Sequence[Any]:
-        size = json.loads(record.raw)["size"]
-        if not isinstance(size, int):
-            raise RowRejected("a size is a number", field="size")
-        return (size,)
+        return values_of(record)
 
 
 STREAM = cast(Stream, Things())
@@ -106,7 +101,7 @@ class MemoryStore:
                 row.deleted_at is not None,
                 row.archived_at is not None,
             )
-            for record_id, row in self._database.rows(TABLE.name, client_id).items()
+            for record_id, row in self._database.rows(THINGS.name, client_id).items()
         }
 
     def rejects(self) -> list[Rejected]:

@@ -12,14 +12,14 @@ from typing import Any
 
 import psycopg
 import pytest
-import xxhash
 
 from local.postgres import Database
 from sluice.core.errors import Superseded
 from sluice.core.keys import StreamKey
 from sluice.core.records import Progress, Reconcile, Record, Reject
 from sluice.core.slices import Claim, Committed, Counts, Draft
-from tests.contract.stores import STREAM, TABLE, MemoryStore, PostgresStore, Store
+from tests.contract.stores import STREAM, MemoryStore, PostgresStore, Store
+from tests.memory.streams import THINGS, thing
 from tests.oracle import chain_faults
 
 KEY = StreamKey("acme", "shop", "things")
@@ -40,11 +40,6 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
         made = PostgresStore(url, owner)
         yield made
         made.connection.close()
-
-
-def thing(record_id: str, size: Any = 1, version: int | None = None) -> Record:
-    raw = json.dumps({"id": record_id, "size": size}).encode()
-    return Record(record_id, xxhash.xxh3_128_digest(raw), raw, version)
 
 
 class Worker:
@@ -293,7 +288,7 @@ def test_a_listing_remembers_bad_rows_too(store: Store) -> None:
 def judged(store: Store, worker: Worker, **more: Any) -> tuple[tuple[int, int, int], Sequence[str]]:
     limit = more.pop("limit", 10)
     step = Reconcile(generation=2, started_at=datetime.now(UTC) + timedelta(minutes=1), **more)
-    missing, candidates = store.commits.missing(worker.claim(), TABLE, step, limit=limit)
+    missing, candidates = store.commits.missing(worker.claim(), THINGS, step, limit=limit)
     return (missing.missing, missing.removed, missing.alive), candidates
 
 
@@ -318,7 +313,7 @@ def test_a_row_written_since_the_listing_began_is_no_candidate(store: Store) -> 
     worker = Worker(store)
     worker.commit(thing("a"), sighting=1)
     step = Reconcile(generation=2, started_at=datetime.now(UTC) - timedelta(hours=1))
-    missing, candidates = store.commits.missing(worker.claim(), TABLE, step, limit=10)
+    missing, candidates = store.commits.missing(worker.claim(), THINGS, step, limit=10)
     assert (missing.missing, list(candidates)) == (0, [])
 
 

@@ -1,0 +1,153 @@
+"""Asking for what is due, and freeing what the dead left behind."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sluice.core.errors import QueueUnavailable
+from sluice.core.keys import StreamKey
+from sluice.core.slices import Lease, Outcome
+from sluice.dynamo.registry import RegistryEntry
+from sluice.usecases.clean_up import ABANDONED, LEASE_GRACE, SILENCE, CleanUp
+from sluice.usecases.plan import Planned, plan
+from tests.memory.messages import MemoryMessages
+from tests.memory.registry import MemoryRegistry
+from tests.memory.streams import Vendor
+from tests.unit.usecases.world import KEY, Clock, Tape, World, asking, catalogue
+
+OTHER = StreamKey("bolt", "shop", "things")
+
+
+def registry_of(*keys: StreamKey) -> MemoryRegistry:
+    registry = MemoryRegistry()
+    registry.apply(
+        [RegistryEntry(key, timedelta(minutes=5), {}, "secret") for key in keys], Clock()()
+    )
+    return registry
+
+
+def test_what_is_due_is_asked_for_once() -> None:
+    clock, messages, registry = Clock(), MemoryMessages(), registry_of(KEY, OTHER)
+    assert plan(registry, messages, clock) == Planned(asked=2, raced=0)
+    assert {m.key for m in messages.take()} == {KEY, OTHER}
+    assert plan(registry, messages, clock) == Planned(asked=0, raced=0)
+    clock.advance(minutes=6)
+    assert plan(registry, messages, clock) == Planned(asked=2, raced=0)
+
+
+def test_a_stream_is_advanced_only_after_its_message_is_sent() -> None:
+    """A queue that refuses leaves everything due: asked twice is harmless, not at all is not."""
+
+    class Refusing(MemoryMessages):
+        def ask_for_slices(self, keys: object, *, reason: str) -> None:
+            raise QueueUnavailable("SQS refused 2 of 2 messages")
+
+    registry = registry_of(KEY, OTHER)
+    with pytest.raises(QueueUnavailable):
+        plan(registry, Refusing(), Clock())
+    assert len(registry.due(Clock()(), limit=10)) == 2
+
+
+def test_of_two_ticks_at_once_one_is_told_that_it_raced() -> None:
+    registry, clock = registry_of(KEY), Clock()
+
+    class Racing(MemoryMessages):
+        def ask_for_slices(self, keys: object, *, reason: str) -> None:
+            plan(registry, MemoryMessages(), clock)
+
+    assert plan(registry, Racing(), clock) == Planned(asked=1, raced=1)
+
+
+# --- cleanup ------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def world() -> World:
+    return World(vendor=Vendor(catalogue(40)))
+
+
+def dead_holder(world: World) -> Lease:
+    lease = world.leases.acquire(
+        KEY, "dead", now=world.clock(), until=world.clock() + timedelta(seconds=90)
+    )
+    assert isinstance(lease, Lease)
+    return lease
+
+
+def test_a_lapsed_lease_is_freed_after_its_grace_and_asked_for_again(world: World) -> None:
+    dead_holder(world)
+    world.clock.at += timedelta(seconds=90) + LEASE_GRACE
+    assert world.clean_up() == CleanUp()
+    world.clock.advance(seconds=1)
+    assert world.clean_up() == CleanUp(freed=1, resent=1)
+    assert world.leases.items[KEY].owner is None
+    world.drain()
+    assert world.in_step()
+
+
+def test_a_lease_taken_over_meanwhile_is_not_freed(world: World) -> None:
+    """It is exactly as it was seen, or it is left alone; the message sent is one too many, no harm."""
+    dead_holder(world)
+    world.clock.advance(minutes=5)
+    ask = world.messages.ask_for_slice
+
+    def overtaken(key: StreamKey, **more: object) -> None:
+        ask(key, **more)  # type: ignore[arg-type]
+        newer = world.leases.acquire(
+            KEY, "newer", now=world.clock(), until=world.clock() + timedelta(seconds=90)
+        )
+        assert isinstance(newer, Lease)
+
+    world.messages.ask_for_slice = overtaken  # type: ignore[method-assign]
+    assert world.clean_up() == CleanUp(changed=1)
+    assert world.leases.items[KEY].owner == "newer"
+
+
+def test_cleanup_asks_before_it_frees(world: World) -> None:
+    """Dying in between leaves a message too many, never one too few."""
+    dead_holder(world)
+    world.clock.advance(minutes=5)
+    tape = Tape()
+    kit = tape.before(world)
+    world.leases, world.messages = kit.leases, kit.messages  # type: ignore[assignment]
+    world.clean_up()
+    assert tape.calls == ["leases.stale", "messages.ask_for_slice", "leases.free"]
+
+
+def test_a_run_gone_silent_is_asked_to_go_on(world: World) -> None:
+    """Its continuation is lost; nobody holds its lease."""
+    world.run(asking())
+    world.messages.take_all()
+    world.clock.at += SILENCE
+    assert world.clean_up() == CleanUp()
+    world.clock.advance(seconds=1)
+    assert world.clean_up() == CleanUp(resent=1)
+    world.drain()
+    assert world.in_step()
+    assert [run.outcome for run in world.commits.database.runs] == ["completed"]
+
+
+def test_a_run_silent_for_a_day_is_closed_and_the_next_goes_on_from_its_cursor(
+    world: World,
+) -> None:
+    world.run(asking())
+    world.messages.take_all()
+    world.clock.at += ABANDONED + timedelta(seconds=1)
+    assert world.clean_up() == CleanUp(abandoned=1)
+    (run,) = world.commits.database.runs
+    assert run.outcome == "abandoned"
+    assert world.run(asking()).outcome is Outcome.COMMITTED
+    world.drain()
+    assert world.in_step()
+    assert world.vendor.pages_read == 4, "no page twice"
+
+
+def test_a_pass_is_bounded(world: World) -> None:
+    keys = [StreamKey(f"c{number:03}", "shop", "things") for number in range(120)]
+    for key in keys:
+        world.leases.acquire(key, "dead", now=world.clock(), until=world.clock())
+    world.clock.advance(minutes=5)
+    assert world.clean_up().freed == 100
+    assert world.clean_up().freed == 20
