@@ -1,4 +1,4 @@
-"""The real side of the contract suites: clients of the embedded AWS, and fresh tables there."""
+"""The contract suites' stores: clients of the embedded AWS and fresh tables there, and each ``Commits``."""
 
 from __future__ import annotations
 
@@ -7,11 +7,14 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import boto3
+import psycopg
 import pytest
 from botocore.config import Config
 
 from local import aws as embedded_aws
+from local.postgres import Database
 from tests.contract import tables
+from tests.contract.stores import MemoryStore, PostgresStore, Store
 
 Client = Callable[[str], Any]
 
@@ -51,3 +54,18 @@ def state_table(new_client: Client) -> str:
 @pytest.fixture
 def registry_table(new_client: Client) -> str:
     return tables.create_registry_table(new_client("dynamodb"), f"registry-{uuid.uuid4()}")
+
+
+@pytest.fixture(params=["memory", "postgres", "pooled"])
+def store(request: pytest.FixtureRequest) -> Iterator[Store]:
+    if request.param == "memory":
+        yield MemoryStore()
+        return
+    database: Database = request.getfixturevalue("database")
+    url = database.app_url
+    if request.param == "pooled":
+        url = request.getfixturevalue("pooled_url")
+    with psycopg.connect(database.owner_url, autocommit=True) as owner:
+        made = PostgresStore(url, owner)
+        yield made
+        made.connection.close()

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
 
@@ -12,11 +13,16 @@ import psycopg
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Commits, Stream
 from sluice.core.records import Record, Table
+from sluice.core.slices import Claim, Committed, Draft
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from tests.memory.commits import MemoryCommits
 from tests.memory.streams import THINGS, values_of
 from tests.oracle import LoggedSlice, Position, read_log
+
+KEY = StreamKey("acme", "shop", "things")
+OTHER = StreamKey("bolt", "shop", "things")
+NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 
 CREATE_TABLE = """
 CREATE TABLE public.things (
@@ -171,3 +177,35 @@ class PostgresStore:
         for generation, ids in found:
             seen.setdefault(generation, set()).update(ids)
         return seen
+
+
+class Worker:
+    """Claims and commits with rising tokens, as one worker after another would."""
+
+    def __init__(self, store: Store, key: StreamKey = KEY) -> None:
+        self.store, self.key, self.token = store, key, 0
+
+    def claim(self) -> Claim:
+        self.token += 1
+        claim = self.store.commits.claim(self.key, self.token)
+        assert claim is not None
+        run = self.store.commits.open_run(
+            claim, run_id=str(uuid.uuid4()), reason="schedule", now=NOW
+        )
+        return replace(claim, run_id=run)
+
+    def commit(self, *records: Record, **more: Any) -> Committed:
+        claim = self.claim()
+        return self.store.commits.commit(claim, draft(claim, records, **more), STREAM)
+
+
+def draft(claim: Claim, records: Sequence[Record] = (), **more: Any) -> Draft:
+    made = Draft(
+        slice_id=str(uuid.uuid4()),
+        run_id=str(claim.run_id),
+        kind="pages",
+        cursor_after={"at": claim.seq + 1},
+        has_more=True,
+        records=records,
+    )
+    return replace(made, **more)

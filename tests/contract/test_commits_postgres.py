@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,12 +14,12 @@ import pytest
 
 from local.postgres import Database
 from sluice.core.errors import CommitUnknown, SluiceError, Superseded
+from sluice.core.records import Reconcile
 from sluice.core.slices import Counts
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
-from tests.contract.stores import STREAM, PostgresStore
-from tests.contract.test_commits import KEY, Worker, draft
-from tests.memory.streams import thing
+from tests.contract.stores import KEY, STREAM, PostgresStore, Worker, draft
+from tests.memory.streams import THINGS, thing
 from tests.oracle import chain_faults
 from tests.tcp_proxy import Cut, TcpProxy
 
@@ -129,6 +131,31 @@ def test_unchanged_rows_cost_no_written_tuple(
         if row != now
     }
     assert changed == {"t499"}
+
+
+def test_what_is_missing_is_found_in_a_large_table_that_was_never_analyzed(
+    store: PostgresStore, owner: psycopg.Connection[Any]
+) -> None:
+    """The second listing of a new client comes before autovacuum does; the planner knows nothing."""
+    owner.execute("ALTER TABLE public.things SET (autovacuum_enabled = false)")
+    claim = Worker(store).claim()
+    owner.execute(
+        "INSERT INTO public.things SELECT 'acme', 't' || n, gen_random_uuid(), 1, 1, '{}',"
+        " now() - interval '1 day', now() - interval '1 day' FROM generate_series(1, 60000) n"
+    )
+    owner.execute(
+        "INSERT INTO sluice.sighting SELECT %s, 2, k, (SELECT array_agg('t' || n)"
+        " FROM generate_series(k * 10000 + 4, k * 10000 + 10000) n) FROM generate_series(0, 5) k",
+        (str(KEY),),
+    )
+    began = time.monotonic()
+    step = Reconcile(generation=2, started_at=datetime.now(UTC))
+    missing, candidates = store.commits.missing(claim, THINGS, step, limit=5)
+    assert (missing.missing, missing.alive) == (18, 60_000)
+    assert candidates == ["t1", "t10001", "t10002", "t10003", "t2"]
+    assert time.monotonic() - began < 5, (
+        "the statement timeout is 20 s; a nested loop takes minutes"
+    )
 
 
 def test_a_zombie_that_waits_for_the_lock_learns_that_it_is_superseded(

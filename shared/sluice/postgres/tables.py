@@ -102,14 +102,14 @@ def archive(table: Table) -> sql.Composed:
 def candidates(table: Table) -> sql.Composed:
     """Rows alive, not sighted in the generation and not written since it began, with totals.
 
-    The sighted ids are spread into a hash once; 200,000 rows take a fraction of a second.
+    EXCEPT, which hashes or sorts whatever the planner expects. NOT EXISTS became a nested loop over a
+    table not analyzed yet: 60,000 rows ran into the statement timeout; now they take 0.1 s.
     """
     return sql.SQL(
-        "WITH sighted AS MATERIALIZED (SELECT unnest(ids) AS id FROM sluice.sighting"
-        "   WHERE stream_key = %(stream_key)s AND generation = %(generation)s),"
-        " missing AS MATERIALIZED (SELECT t.{key} AS id FROM {table} t"
+        "WITH missing AS MATERIALIZED (SELECT t.{key} AS id FROM {table} t"
         "   WHERE t.client_id = %(client_id)s AND t.deleted_at IS NULL AND t.updated_at < %(started_at)s"
-        "   AND NOT EXISTS (SELECT FROM sighted s WHERE s.id = t.{key}))"
+        "   EXCEPT SELECT unnest(ids) FROM sluice.sighting"
+        "   WHERE stream_key = %(stream_key)s AND generation = %(generation)s)"
         " SELECT (SELECT count(*) FROM missing),"
         "   (SELECT count(*) FROM {table} WHERE client_id = %(client_id)s"
         "     AND deleted_at IS NOT NULL AND deleted_generation = %(generation)s),"

@@ -1,0 +1,1 @@
+"""Measurements on the embedded stack: `make bench`. Development only; never deployed."""
