@@ -29,13 +29,13 @@ setup: .venv/ready tools ## Install everything: .venv/ and the tools under .slui
 
 tools: .sluice/tools/sam/ready .sluice/tools/ministack/ready
 
-.sluice/tools/sam/ready: requirements/sam.txt .venv/ready
+.sluice/tools/sam/ready: requirements/sam.txt | .venv/ready
 	@echo "Installing the SAM CLI"
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
 	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
 	@touch $@
 
-.sluice/tools/ministack/ready: requirements/emulator.txt .venv/ready
+.sluice/tools/ministack/ready: requirements/emulator.txt | .venv/ready
 	@echo "Installing the embedded AWS"
 	@$(UV) venv --quiet --clear --python $(BIN)/python $(@D)
 	@$(UV) pip install --quiet --python $(@D)/bin/python --require-hashes -r $<
@@ -79,22 +79,34 @@ down: .venv/ready ## Stop it
 	$(BIN)/sluice down
 
 bench: setup ## Measure: merge, parse and load rates beside raw COPY (heavy)
-	$(BIN)/python -m benchmarks
+	$(BIN)/python -m benchmarks $(BENCH_ARGS)
 
 # --- To AWS -------------------------------------------------------------------------------------------
 
 SAM = SLUICE_UV=$(abspath $(UV)) .sluice/tools/sam/bin/sam
-MIGRATIONS_DIGEST = $(shell cat migrations/*.sql | sha256sum | cut -c1-16)
+MIGRATIONS_DIGEST = $(shell $(PYTHON) -c "import hashlib, pathlib; \
+    files = sorted(pathlib.Path('migrations').glob('*.sql')); \
+    print(hashlib.sha256(b''.join(file.read_bytes() for file in files)).hexdigest()[:16])")
+
+# What is left out keeps the value it was deployed with; at the first deploy, the template's default.
+PARAMETERS = Stage=prod MigrationsDigest=$(MIGRATIONS_DIGEST) \
+    DatabaseSecretArn=$(DATABASE_SECRET_ARN) MigrationDatabaseSecretArn=$(MIGRATION_DATABASE_SECRET_ARN) \
+    $(if $(ALARM_TOPIC_ARN),AlarmTopicArn=$(ALARM_TOPIC_ARN)) \
+    $(if $(DISPATCH_RATE),'DispatchRate="$(DISPATCH_RATE)"') \
+    $(if $(LOG_RETENTION_DAYS),LogRetentionDays=$(LOG_RETENTION_DAYS)) \
+    $(if $(VENDOR_SECRET_PREFIX),VendorSecretPrefix=$(VENDOR_SECRET_PREFIX)) \
+    $(if $(DELETION_PROTECTION),DeletionProtection=$(DELETION_PROTECTION))
 
 build: setup ## Build functions and layers for AWS (python3.13, arm64)
 	SLUICE_BUILD_TARGET=lambda $(SAM) build --config-env prod
 
 deploy: ## Build and deploy to AWS (DATABASE_SECRET_ARN=... MIGRATION_DATABASE_SECRET_ARN=...)
-	@test -n "$(DATABASE_SECRET_ARN)" || { echo "give DATABASE_SECRET_ARN=<arn of the secret with the application's pooled postgresql:// URL>"; exit 2; }
-	@test -n "$(MIGRATION_DATABASE_SECRET_ARN)" || { echo "give MIGRATION_DATABASE_SECRET_ARN=<arn of the secret with the owner's direct postgresql:// URL>"; exit 2; }
+	@test -n "$(DATABASE_SECRET_ARN)" || { echo "give DATABASE_SECRET_ARN=<arn of the secret with the application's pooled postgresql:// URL>" >&2; exit 2; }
+	@test -n "$(MIGRATION_DATABASE_SECRET_ARN)" || { echo "give MIGRATION_DATABASE_SECRET_ARN=<arn of the secret with the owner's direct postgresql:// URL>" >&2; exit 2; }
+	@test "$(DATABASE_SECRET_ARN)" != "$(MIGRATION_DATABASE_SECRET_ARN)" || { echo "give two secrets: the worker may not read the owner's" >&2; exit 2; }
+	@test -n "$(MIGRATIONS_DIGEST)" || { echo "cannot read migrations/ with $(PYTHON)" >&2; exit 2; }
 	$(MAKE) build
-	$(SAM) deploy --config-env prod --parameter-overrides Stage=prod MigrationsDigest=$(MIGRATIONS_DIGEST) \
-	    DatabaseSecretArn=$(DATABASE_SECRET_ARN) MigrationDatabaseSecretArn=$(MIGRATION_DATABASE_SECRET_ARN)
+	$(SAM) deploy --config-env prod $(DEPLOY_ARGS) --parameter-overrides $(PARAMETERS)
 
 # --- Keeping ------------------------------------------------------------------------------------------
 

@@ -86,8 +86,10 @@ def messages() -> SqsMessages:
 @cache
 def commits() -> PostgresCommits:
     """The database, checked once per environment to have the schema that this code needs."""
-    url = secrets().text(settings().database_secret)
-    connection = PostgresConnection(url, application_name="sluice")
+    secret = settings().database_secret
+    if not secret:
+        raise SettingInvalid("SLUICE_DATABASE_SECRET is not set; deploy template.yaml again")
+    connection = PostgresConnection(lambda: secrets().text(secret), application_name="sluice")
     return PostgresCommits(connection)
 
 

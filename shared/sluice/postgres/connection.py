@@ -7,15 +7,17 @@ URL's matter (``sslmode=verify-full`` in production).
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from typing import Any
 
 import psycopg
+from psycopg import errors
+from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
-from sluice.core.errors import DatabaseUnavailable
+from sluice.core.errors import DatabaseUnavailable, SettingInvalid
 
 CONNECT_TIMEOUT_S = 5
 STATEMENT_TIMEOUT = timedelta(seconds=20)
@@ -27,25 +29,37 @@ SELECT set_config('statement_timeout', %s, true), set_config('lock_timeout', %s,
        set_config('idle_in_transaction_session_timeout', %s, true)
 """
 
-UNAVAILABLE = (psycopg.OperationalError, psycopg.InterfaceError)
-"""What psycopg raises when the server, the pooler or the way to them fails."""
+UNAVAILABLE = (
+    psycopg.OperationalError,
+    psycopg.InterfaceError,
+    errors.IdleInTransactionSessionTimeout,
+    errors.TransactionTimeout,
+    errors.ReadOnlySqlTransaction,
+)
+"""What psycopg raises when the server, the pooler or the way to them fails. The last three are no
+OperationalError there: the server ended our transaction, or is a standby, or its disk is full."""
 
 
 class PostgresConnection:
-    """Opens on first use, reopens when broken, is kept over warm invocations."""
+    """Opens on first use, reopens when broken, is kept over warm invocations.
+
+    A ``url`` that is asked for is asked anew at each opening: after a rotation the old one opens nothing.
+    """
 
     def __init__(
         self,
-        url: str,
+        url: str | Callable[[], str],
         *,
         application_name: str = "sluice",
         statement_timeout: timedelta = STATEMENT_TIMEOUT,
+        lock_timeout: timedelta = LOCK_TIMEOUT,
+        idle_timeout: timedelta = IDLE_TIMEOUT,
     ) -> None:
-        self._url = url
+        self._url = url if callable(url) else check_url(url)
         self._application_name = application_name
         self._timeouts = tuple(
             f"{int(limit.total_seconds() * 1000)}ms"
-            for limit in (statement_timeout, LOCK_TIMEOUT, IDLE_TIMEOUT)
+            for limit in (statement_timeout, lock_timeout, idle_timeout)
         )
         self._connection: psycopg.Connection[TupleRow] | None = None
 
@@ -62,7 +76,7 @@ class PostgresConnection:
                 yield connection
         except UNAVAILABLE as error:
             self.close()
-            raise DatabaseUnavailable(f"database: {_first_line(error)}") from error
+            raise DatabaseUnavailable(f"database: {first_line(error)}") from error
 
     def close(self) -> None:
         """Drop the connection; the next transaction opens a new one."""
@@ -73,7 +87,7 @@ class PostgresConnection:
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed or self._connection.broken:
             self._connection = psycopg.connect(
-                self._url,
+                check_url(self._url()) if callable(self._url) else self._url,
                 autocommit=True,
                 prepare_threshold=None,
                 connect_timeout=CONNECT_TIMEOUT_S,
@@ -82,6 +96,25 @@ class PostgresConnection:
         return self._connection
 
 
-def _first_line(error: BaseException) -> str:
+def check_url(url: str) -> str:
+    """The URL itself; SettingInvalid when a character in it that should be escaped makes libpq misread it.
+
+    The message never quotes the URL. libpq's own would: what it takes for a host is part of a password.
+    """
+    try:
+        parts = conninfo_to_dict(url)
+    except psycopg.ProgrammingError:
+        parts = {"host": "@"}
+    ports = str(parts.get("port", "5432")).split(",")
+    if "@" in str(parts.get("host", "")) or not all(port.isdecimal() for port in ports):
+        raise SettingInvalid(
+            "the database URL cannot be read: write postgresql://user:password@host:port/name and "
+            "percent-encode special characters in the user and the password ('@' as %40, '%' as %25)"
+        )
+    return url
+
+
+def first_line(error: BaseException) -> str:
+    """What happened, without the advice and context that follow on further lines."""
     text = str(error).strip()
     return text.splitlines()[0] if text else type(error).__name__

@@ -1,0 +1,63 @@
+"""Cleanup's answer says what it did: leases from a scripted AWS, silent runs from a real database."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import psycopg
+import pytest
+
+from local.postgres import Database
+from tests.unit.functions.handlers import ScriptedAws, environment, run, scripted_aws
+
+REFUSED = {
+    "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",
+    "message": "The conditional request failed",
+}
+CLAIMED = """
+INSERT INTO sluice.sync_commit (stream_key, client_id, source, stream, fencing_token)
+VALUES (%(client)s || '#cars#cars', %(client)s, 'cars', 'cars', 1)
+"""
+SILENT_RUN = """
+INSERT INTO sluice.run (run_id, stream_key, client_id, source, stream, reason, started_at, last_progress_at)
+VALUES (gen_random_uuid(), %(client)s || '#cars#cars', %(client)s, 'cars', 'cars', 'schedule',
+        now() - %(age)s::interval, now() - %(age)s::interval)
+"""
+
+
+@pytest.fixture
+def aws() -> Iterator[ScriptedAws]:
+    with scripted_aws() as scripted:
+        yield scripted
+
+
+def test_a_pass_counts_what_it_did(
+    aws: ScriptedAws, database: Database, rows: psycopg.Connection[tuple[object, ...]]
+) -> None:
+    """Of two stale leases one was renewed meanwhile; of three runs one is silent, one is given up."""
+    for client, age in {"acme": "1 hour", "bolt": "2 days", "cogs": "1 minute"}.items():
+        rows.execute(CLAIMED, {"client": client})
+        rows.execute(SILENT_RUN, {"client": client, "age": age})
+    aws.will("Query", {"Items": [_stale("dora"), _stale("edgy")], "Count": 2})
+    aws.will("UpdateItem", {"Attributes": {}})
+    aws.will("UpdateItem", REFUSED, status=400)
+    for _ in range(3):
+        aws.will("SendMessage", {"MessageId": "1"})
+    aws.will("GetSecretValue", {"SecretString": database.app_url})
+    ran = run("cleanup", {}, environment(AWS_ENDPOINT_URL=aws.endpoint))
+    assert ran.error == ""
+    assert ran.answer == {"freed": 1, "changed": 1, "resent": 2, "abandoned": 1}
+    assert ran.line("clean_up")["freed"] == 1
+    asked = [sent["MessageGroupId"] for operation, sent in aws.asked if operation == "SendMessage"]
+    assert asked == ["dora", "edgy", "acme"]
+
+
+def _stale(client: str) -> dict[str, Any]:
+    return {
+        "stream_key": {"S": f"{client}#cars#cars"},
+        "lease_owner": {"S": "a dead worker"},
+        "fencing_token": {"N": "7"},
+        "lease_until": {"N": "1000"},
+        "leased": {"S": "yes"},
+    }

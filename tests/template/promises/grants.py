@@ -1,0 +1,132 @@
+"""Enough, and not more: every grant of every role, with the call that needs it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from tests.template.promises.permissions import allowed
+from tests.template.reading import Document, Template, as_list
+
+Grant = tuple[str, str]
+"""An action and the resource that it is for."""
+
+LOGS: Mapping[str, str] = {
+    "logs:CreateLogStream": "the Lambda runtime, for each environment",
+    "logs:PutLogEvents": "the Lambda runtime, for each line",
+}
+POLLING: Mapping[str, str] = {
+    "sqs:ReceiveMessage": "Lambda's event source, which polls as the function's role",
+    "sqs:DeleteMessage": "the same, once the handler says that a message is done",
+    "sqs:GetQueueAttributes": "the same, to see how much waits",
+}
+
+
+def _logs_to(group: str) -> dict[Grant, str]:
+    return {(action, group): why for action, why in LOGS.items()}
+
+
+GRANTS: Mapping[str, Mapping[Grant, str]] = {
+    "WorkerRole": {
+        ("dynamodb:UpdateItem", "StateTable"): "dynamo/leases.py: acquire to release, by run_slice",
+        (
+            "dynamodb:GetItem",
+            "RegistryTable",
+        ): "dynamo/registry.py: get, by wiring.RegisteredStreams",
+        ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: continuations and deferrals",
+        **{(action, "SliceQueue"): why for action, why in POLLING.items()},
+        (
+            "secretsmanager:GetSecretValue",
+            "DatabaseSecretArn",
+        ): "secrets/manager.py: wiring.commits",
+        (
+            "secretsmanager:GetSecretValue",
+            "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+            "${VendorSecretPrefix}*",
+        ): "secrets/manager.py: a vendor's credentials, whose names the clients file chooses",
+        **_logs_to("WorkerLogGroup"),
+    },
+    "DispatcherRole": {
+        ("dynamodb:Query", "RegistryTable/index/due-index"): "dynamo/registry.py: due, by plan",
+        ("dynamodb:UpdateItem", "RegistryTable"): "dynamo/registry.py: advance, by plan",
+        ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: ask_for_slices (AWS: also batches)",
+        ("sqs:SendMessageBatch if Embedded", "SliceQueue"): "the same call, on the embedded AWS",
+        **_logs_to("DispatcherLogGroup"),
+    },
+    "CleanupRole": {
+        ("dynamodb:Query", "StateTable/index/leased-index"): "dynamo/leases.py: stale, by clean_up",
+        ("dynamodb:UpdateItem", "StateTable"): "dynamo/leases.py: free, by clean_up",
+        ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: ask_for_slice, by clean_up",
+        (
+            "secretsmanager:GetSecretValue",
+            "DatabaseSecretArn",
+        ): "secrets/manager.py: wiring.commits",
+        **_logs_to("CleanupLogGroup"),
+    },
+    "MigrateRole": {
+        (
+            "secretsmanager:GetSecretValue",
+            "MigrationDatabaseSecretArn",
+        ): "secrets/manager.py: wiring.migrate",
+        **_logs_to("MigrateLogGroup"),
+    },
+    "SchedulerRole": {
+        ("lambda:InvokeFunction", "DispatcherFunction"): "the schedule of ticks",
+        ("lambda:InvokeFunction", "CleanupFunction"): "the schedule of cleanup",
+    },
+}
+
+CALLS: Mapping[str, str | None] = {
+    "update_item": "dynamodb:UpdateItem",
+    "get_item": "dynamodb:GetItem",
+    "query": "dynamodb:Query",
+    "get_paginator": None,  # Table.scan, for people: their own credentials, no function's role
+    "send_message": "sqs:SendMessage",
+    "send_message_batch": "sqs:SendMessage",
+}
+"""What the adapters call on AWS clients, and the action that it needs."""
+
+
+def roles_grant_what_the_code_calls(template: Template) -> list[str]:
+    """The table above and the template say the same. Change them together, and the code with them."""
+    violations = []
+    found: dict[str, set[Grant]] = {}
+    for role, statement in allowed(template):
+        found.setdefault(role, set()).update(_grants(statement))
+    for role in sorted({*found, *GRANTS}):
+        granted, wanted = found.get(role, set()), set(GRANTS.get(role, {}))
+        violations += [f"{role} may {' on '.join(each)}, for nothing" for each in granted - wanted]
+        violations += [f"{role} may not {' on '.join(each)}" for each in wanted - granted]
+    return violations
+
+
+def _grants(statement: Document) -> set[Grant]:
+    return {
+        (_action(action), _resource(resource))
+        for action in as_list(statement.get("Action"))
+        for resource in as_list(statement.get("Resource"))
+    }
+
+
+def _action(given: Any) -> str:
+    match given:
+        case {"Fn::If": [str(condition), str(action), {"Ref": "AWS::NoValue"}]}:
+            return f"{action} if {condition}"
+        case _:
+            return str(given)
+
+
+def _resource(given: Any) -> str:
+    """A resource by its name, what is below it by a path, anything else as it is written."""
+    match given:
+        case {"Ref": str(name)} | {"Fn::GetAtt": [str(name), "Arn"]}:
+            return name
+        case {"Fn::Sub": str(text)} if text.startswith("${") and ".Arn}/" in text:
+            return text.removeprefix("${").replace(".Arn}", "", 1)
+        case {"Fn::Sub": str(text)}:
+            return text
+        case _:
+            return str(given)
+
+
+PROMISES = (roles_grant_what_the_code_calls,)
