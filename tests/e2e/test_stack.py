@@ -11,9 +11,11 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import psycopg
 import pytest
 
 from local.places import PROJECT, Places
+from local.postgres import Postgres
 from local.processes import processes_of
 from local.stack import Stack
 from tests.e2e.deployed import Deployed, until
@@ -130,3 +132,21 @@ def test_the_endpoints_are_for_the_owner_only(deployed: Deployed) -> None:
     env = deployed.stack.places.env
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
     assert {"DATABASE_URL", "AWS_ENDPOINT_URL", "VENDOR_CARS_URL"} <= set(deployed.names)
+
+
+def test_a_database_that_is_given_is_used(
+    stack_folder: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing is started in its place; migrations are applied there, and it is left as it is."""
+    postgres_server.execute("CREATE DATABASE given")
+    url = postgres_server.url("given")
+    monkeypatch.setenv("DATABASE_URL", url)
+    with Stack(Places(stack_folder / "given")) as stack:
+        names = stack.up()
+        assert names["DATABASE_URL"] == url
+        running = left_over(stack.places.root)
+        assert not [command for command in running if "postgres" in command]
+    with psycopg.connect(url) as connection:
+        found = connection.execute("SELECT count(*) FROM sluice_migrations").fetchone()
+    assert found is not None
+    assert found[0] >= 4
