@@ -51,8 +51,8 @@ check: .venv/ready ## Style, types, import rules
 
 test: check unit template contract integration e2e ## Everything CI runs, quick things first
 
-unit: .venv/ready ## Rules, one module at a time
-	$(PYTEST) tests/unit
+unit: .venv/ready ## Rules one module at a time, and the engine under hundreds of seeds
+	$(PYTEST) tests/unit tests/simulation
 
 template: setup ## The template's operational promises
 	.sluice/tools/sam/bin/sam validate --lint --template template.yaml --region eu-central-1
