@@ -41,7 +41,15 @@ def installed() -> str | None:
 class PgBouncer:
     """A pooler before one database."""
 
-    def __init__(self, server: Postgres, database: Database, folder: Path, log: Path) -> None:
+    def __init__(
+        self,
+        server: Postgres,
+        database: Database,
+        folder: Path,
+        log: Path,
+        *,
+        pool_size: int = POOL_SIZE,
+    ) -> None:
         self.port = free_port()
         self._database = database
         self._log = log
@@ -57,7 +65,7 @@ class PgBouncer:
                 server_port=server.port,
                 port=self.port,
                 users=users,
-                pool_size=POOL_SIZE,
+                pool_size=pool_size,
                 user=database.app_user,
             ),
             encoding="utf-8",

@@ -137,7 +137,7 @@ def create_database(server: Postgres, name: str = "sluice") -> Database:
                     sql.Identifier(user), sql.Literal(password)
                 )
             )
-        if not connection.execute("SELECT FROM pg_roles WHERE rolname = 'sluice_app'").fetchone():
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = 'sluice_app'").fetchone():
             connection.execute("CREATE ROLE sluice_app NOLOGIN")
         connection.execute(sql.SQL("GRANT sluice_app TO {}").format(sql.Identifier(app)))
         connection.execute(

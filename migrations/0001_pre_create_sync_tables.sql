@@ -121,14 +121,15 @@ SELECT c.run_id, c.stream_key, s.client_id, s.source, s.stream, c.seq, c.kind, c
   FROM sluice.commit_log c
   JOIN sluice.sync_commit s USING (stream_key);
 
+-- What is left goes at this run's own pace: an earlier run may have read the first part of a listing.
 CREATE VIEW sluice.runs AS
 SELECT r.run_id, r.stream_key, r.client_id, r.source, r.stream, r.partition, r.reason, r.outcome,
        r.started_at, r.ended_at, r.last_progress_at, coalesce(r.ended_at, now()) - r.started_at AS duration,
        t.slices, t.pages, t.rows_read, t.inserted, t.updated, t.unchanged, t.stale, t.rejected, t.deleted,
        t.requests, t.retries, t.errors, t.bytes_received, l.latency_avg_ms, l.latency_p95_ms,
        r.progress_done, r.progress_total,
-       CASE WHEN r.ended_at IS NULL AND r.progress_done > 0 AND r.progress_total >= r.progress_done
-            THEN (now() - r.started_at) * ((r.progress_total - r.progress_done)::float8 / r.progress_done)
+       CASE WHEN r.ended_at IS NULL AND t.rows_read > 0 AND r.progress_total >= r.progress_done
+            THEN (now() - r.started_at) * ((r.progress_total - r.progress_done)::float8 / t.rows_read)
        END AS eta,
        r.failures, r.last_error, coalesce(r.note, t.note) AS note
   FROM sluice.run r
@@ -146,12 +147,14 @@ SELECT r.run_id, r.stream_key, r.client_id, r.source, r.stream, r.partition, r.r
               percentile_cont(0.95) WITHIN GROUP (ORDER BY ms) AS latency_p95_ms
          FROM sluice.commit_log c, unnest(c.latencies_ms) ms WHERE c.run_id = r.run_id) l;
 
+-- A commit is a row of commit_log: sync_commit is touched by every claim, also of a worker that brings nothing.
 CREATE VIEW sluice.freshness AS
 SELECT s.stream_key, s.client_id, s.source, s.stream, s.partition, s.seq, s.has_more,
-       s.updated_at AS last_commit_at, now() - s.updated_at AS since_last_commit,
+       c.committed_at AS last_commit_at, now() - c.committed_at AS since_last_commit,
        done.ended_at AS last_completed_at, now() - done.ended_at AS since_last_completed,
        last.outcome AS last_outcome, last.last_error
   FROM sluice.sync_commit s
+  LEFT JOIN sluice.commit_log c ON c.stream_key = s.stream_key AND c.seq = s.seq
   LEFT JOIN LATERAL (SELECT outcome, last_error FROM sluice.run r WHERE r.stream_key = s.stream_key
                       ORDER BY started_at DESC LIMIT 1) last ON true
   LEFT JOIN LATERAL (SELECT ended_at FROM sluice.run r WHERE r.stream_key = s.stream_key AND outcome = 'completed'

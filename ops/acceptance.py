@@ -6,30 +6,61 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
+from rich.text import Text
+
 from ops.clients_file import Acceptance
+from ops.failures import MISSED, RUN_FAILED
 from ops.run_figures import RunFigures
+from ops.terminal import printable
 
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One target: what was wanted, what was measured, and whether that is enough."""
+    """One target: what was wanted, what was measured, and whether that is enough.
+
+    ``code`` is how the command exits when it was missed.
+    """
 
     name: str
     wanted: str
     measured: str
     passed: bool
+    code: int = MISSED
 
 
 def check_runs(
     wanted: Acceptance, runs: Sequence[RunFigures], now: datetime, worker_memory_mb: float | None
 ) -> list[Check]:
-    """All targets that the file sets, and that every run completed."""
-    return [_completed(runs), *_checks(wanted, runs, now, worker_memory_mb)]
+    """That every run completed and accounts for its rows, and all targets that the file sets."""
+    return [completed(runs), _accounted(runs), *_checks(wanted, runs, now, worker_memory_mb)]
 
 
-def _completed(runs: Sequence[RunFigures]) -> Check:
+def exit_code_of(checks: Sequence[Check]) -> int:
+    """0 when all passed; a run that ended badly comes before a target that was missed."""
+    return min((check.code for check in checks if not check.passed), default=0)
+
+
+def check_line(check: Check) -> Text:
+    """``ok`` or ``MISSED``, and what was measured beside what was wanted."""
+    mark, style = ("ok    ", "green") if check.passed else ("MISSED", "bold red")
+    text = Text.assemble((mark, style), f"  {printable(check.name)}: {printable(check.measured)}")
+    return text.append(f" (wanted {check.wanted})" if check.wanted != check.measured else "")
+
+
+def completed(runs: Sequence[RunFigures], name: str = "every run completed") -> Check:
+    """No run at all is no success either."""
     bad = sorted({f"{r.client_id}: {r.outcome}" for r in runs if r.outcome != "completed"})
-    return Check("every run completed", "all", ", ".join(bad) or "all", bool(runs) and not bad)
+    measured = ", ".join(bad) or ("all" if runs else "there was no run")
+    return Check(name, "all", measured, bool(runs) and not bad, RUN_FAILED)
+
+
+def _accounted(runs: Sequence[RunFigures]) -> Check:
+    bad = [
+        f"{r.client_id}: {r.rows_read:,} read, {r.accounted_for:,} accounted for"
+        for r in runs
+        if r.rows_read != r.accounted_for
+    ]
+    return Check("every row read is accounted for", "all", ", ".join(bad) or "all", not bad)
 
 
 def _checks(
@@ -38,7 +69,7 @@ def _checks(
     seconds = _span(runs, now)
     if wanted.finish_within is not None:
         most = wanted.finish_within.total_seconds()
-        yield Check("finish within", f"{most:.0f} s", f"{seconds:.1f} s", seconds <= most)
+        yield Check("finish within", f"<= {most:.0f} s", f"{seconds:.1f} s", seconds <= most)
     if wanted.pages_per_second is not None:
         yield _at_least("pages/s", wanted.pages_per_second, sum(r.pages for r in runs) / seconds)
     if wanted.rows_per_second is not None:
@@ -62,7 +93,7 @@ def _memory(most: float, measured: float | None) -> Check:
 
 
 def _at_least(name: str, wanted: float, measured: float) -> Check:
-    return Check(name, f">= {wanted:,.0f}", f"{measured:,.0f}", measured >= wanted)
+    return Check(name, f">= {wanted:,.1f}", f"{measured:,.1f}", measured >= wanted)
 
 
 def _span(runs: Sequence[RunFigures], now: datetime) -> float:

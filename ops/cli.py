@@ -1,36 +1,41 @@
-"""The `sluice` command.
-
-Exit codes: 0 done; 1 something failed while running; 2 the command or a setting is wrong;
-3 a run ended badly; 4 a run ended well but missed an acceptance target.
-"""
+"""The `sluice` command: what it can do, and how it exits."""
 
 from __future__ import annotations
 
-import sys
+from collections.abc import Sequence
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from ops.commands import clients, rejects, stack, sync
-from sluice.core.errors import PersonMustAct, SluiceError
+from ops.commands.teaching import examples
+from ops.failures import told_plainly
 
-FAILED, WRONG = 1, 2
+HELP = """Sluice keeps a Postgres database in step with vendor systems.
+
+\b
+Exit codes:
+  0    done
+  1    something failed while running (for `clients diff`: there is a difference)
+  2    the command or a setting is wrong; this help, when no command is given
+  3    a run ended badly, or not in the time given
+  4    runs ended well but missed an acceptance target
+  130  interrupted
+
+Errors are one line on standard error that says what to do. Figures go to standard output; where
+that is no terminal, they come as plain lines that are never wrapped.
+"""
 
 app = typer.Typer(
     name="sluice",
-    help=__doc__,
+    help=HELP,
+    epilog=examples("sluice demo", "sluice sync harbour-motors --follow", "sluice sync --help"),
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
 )
-app.command("up")(stack.up)
-app.command("down")(stack.down)
-app.command("demo")(stack.demo)
-app.command("migrate")(stack.migrate)
-app.command("sync")(sync.sync)
-app.command("runs")(sync.runs)
-app.command("leases")(sync.leases)
+stack.add_to(app)
+sync.add_to(app)
 app.add_typer(clients.app, name="clients")
 app.add_typer(rejects.app, name="rejects")
 
@@ -39,21 +44,25 @@ app.add_typer(rejects.app, name="rejects")
 def choose(
     context: typer.Context,
     stack_name: Annotated[
-        str, typer.Option("--stack", help="CloudFormation stack, when speaking to AWS.")
-    ] = "sluice",
+        str | None,
+        typer.Option(
+            "--stack",
+            metavar="NAME",
+            help="Speak to this CloudFormation stack. Without it: the embedded stack if it is up,"
+            " else the stack 'sluice'.",
+        ),
+    ] = None,
 ) -> None:
-    """Sluice keeps a Postgres database in step with vendor systems."""
     context.obj = stack_name
 
 
-def main() -> None:
-    """Run the command; an error that Sluice knows is one clear line, not a traceback."""
-    console = Console(stderr=True)
-    try:
-        app()
-    except SluiceError as error:
-        console.print(f"[red]{type(error).__name__}[/]: {error}", highlight=False, soft_wrap=True)
-        sys.exit(WRONG if isinstance(error, PersonMustAct) else FAILED)
+choose.__doc__ = HELP
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Run the command; whatever can be foreseen to go wrong is one clear line, not a traceback."""
+    with told_plainly():
+        app(args=arguments, prog_name="sluice")
 
 
 if __name__ == "__main__":

@@ -2,17 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import re
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from datetime import datetime, timedelta
+from typing import Any, Literal, Protocol, get_args
 
-from rich.table import Table
+from pydantic import TypeAdapter
 
 from ops.clients_file import StreamSetting
 from ops.durations import duration_text
-from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
+from ops.terminal import printable
+from sluice.dynamo.registry import RegistryEntry
 
 Action = Literal["add", "change", "disable", "same"]
+
+_ISO_DURATION = re.compile(r"P(?:\d+D)?(?:T[0-9.HMS]+)?")
+_AS_DURATION = TypeAdapter(timedelta)
+
+
+class Registry(Protocol):
+    """What is asked of the registry here."""
+
+    def show(self) -> Sequence[RegistryEntry]: ...
+
+    def apply(self, wanted: Sequence[RegistryEntry], now: datetime | None = None) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,12 +54,45 @@ def entries_of(settings: Sequence[StreamSetting]) -> list[RegistryEntry]:
     ]
 
 
-def changes(registry: DynamoRegistry, wanted: Sequence[RegistryEntry]) -> list[Change]:
-    """The difference between the registry and the file, one line per stream."""
+def changes(registry: Registry, wanted: Sequence[RegistryEntry]) -> list[Change]:
+    """The difference between the registry and the file, one per stream."""
     present = {str(e.key): e for e in registry.show()}
     found = [_change(present.pop(str(e.key), None), e) for e in wanted]
     gone = [Change("disable", key) for key, e in present.items() if e.enabled]
     return found + gone
+
+
+def change_lines(found: Sequence[Change]) -> Iterator[str]:
+    """The difference as text: each stream that would change with its fields, then the totals."""
+    for change in found:
+        if change.action != "same":
+            yield f"{change.action:<8} {change.stream_key}"
+            yield from (printable(f"           {each}") for each in change.fields)
+    totals = Counter(change.action for change in found)
+    yield ", ".join(f"{totals[action]} to {action}" for action in get_args(Action)).replace(
+        "to same", "as they are"
+    )
+
+
+def entry_lines(entries: Sequence[RegistryEntry], now: datetime) -> Iterator[str]:
+    """Each stream with its cadence, state, secret and settings."""
+    for e in entries:
+        due = f", {_due_text(e.due_at, now)}" if e.due_at else ""
+        yield f"{e.key}: {_state(e)}, every {duration_text(e.cadence)}{due}"
+        yield printable(f"  secret {e.secret}")
+        yield printable(f"  {_settings_text(e.settings)}")
+
+
+def entry_json(entry: RegistryEntry) -> dict[str, Any]:
+    return {
+        "stream_key": str(entry.key),
+        "cadence_s": entry.cadence.total_seconds(),
+        "enabled": entry.enabled,
+        "paused": entry.paused,
+        "due_at": entry.due_at,
+        "secret": entry.secret,
+        "settings": dict(entry.settings),
+    }
 
 
 def _change(present: RegistryEntry | None, wanted: RegistryEntry) -> Change:
@@ -59,33 +107,11 @@ def _different_fields(present: RegistryEntry, wanted: RegistryEntry) -> Iterator
     for name in ("cadence", "secret", "enabled", "paused"):
         before, after = getattr(present, name), getattr(wanted, name)
         if before != after:
-            yield f"{name}: {before} -> {after}"
+            yield f"{name}: {_value_text(before)} -> {_value_text(after)}"
     for name in sorted({*present.settings, *wanted.settings}):
         before, after = present.settings.get(name), wanted.settings.get(name)
         if before != after:
-            yield f"settings.{name}: {before} -> {after}"
-
-
-def change_table(found: Sequence[Change]) -> Table:
-    table = Table("action", "stream", "fields")
-    for change in found:
-        table.add_row(change.action, change.stream_key, "\n".join(change.fields))
-    return table
-
-
-def entry_table(entries: Sequence[RegistryEntry]) -> Table:
-    table = Table("client", "source", "stream", "cadence", "state", "secret", "settings")
-    for e in entries:
-        table.add_row(
-            e.key.client_id,
-            e.key.source,
-            e.key.stream,
-            duration_text(e.cadence),
-            _state(e),
-            e.secret,
-            _settings_text(e.settings),
-        )
-    return table
+            yield f"settings.{name}: {_value_text(before)} -> {_value_text(after)}"
 
 
 def _state(entry: RegistryEntry) -> str:
@@ -94,5 +120,24 @@ def _state(entry: RegistryEntry) -> str:
     return "paused" if entry.paused else "active"
 
 
-def _settings_text(settings: dict[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in settings.items() if value is not None)
+def _due_text(due_at: datetime, now: datetime) -> str:
+    seconds = round((due_at - now).total_seconds())
+    return f"due in {seconds} s" if seconds > 0 else f"due since {-seconds} s"
+
+
+def _settings_text(settings: Mapping[str, Any]) -> str:
+    said = {name: value for name, value in settings.items() if value not in (None, [], ())}
+    return ", ".join(f"{name} {_value_text(value)}" for name, value in said.items())
+
+
+def _value_text(value: Any) -> str:
+    """As a clients file would have it: the registry keeps durations in ISO form."""
+    if isinstance(value, timedelta):
+        return duration_text(value)
+    if isinstance(value, str) and len(value) > 1 and _ISO_DURATION.fullmatch(value):
+        return duration_text(_AS_DURATION.validate_python(value))
+    if isinstance(value, list):
+        return "[" + ", ".join(map(str, value)) + "]"
+    if isinstance(value, bool):
+        return str(value).lower()
+    return "unset" if value is None else str(value)

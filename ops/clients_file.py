@@ -5,21 +5,21 @@ Checked before anything is written; every complaint names the file, the line and
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
-from ops.durations import Duration, parse_duration
+from ops import faults
+from ops.durations import HOW_TO_WRITE, Duration, parse_duration
+from ops.faults import Fault
+from ops.yaml_text import Document, Place, read_yaml
 from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
-from sluice.sources.registry import check_settings, streams_of
-
-Path_ = tuple[str | int, ...]
+from sluice.sources.registry import check_settings, setting_names, streams_of
 
 
 class StreamEntry(BaseModel):
@@ -28,7 +28,7 @@ class StreamEntry(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cadence: Duration = Field(ge=timedelta(minutes=1), le=timedelta(days=7))
-    paused: bool = False
+    paused: bool = Field(default=False, strict=True)
 
 
 class SystemEntry(BaseModel):
@@ -36,9 +36,19 @@ class SystemEntry(BaseModel):
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    secret: str = Field(min_length=1, pattern=r"^[A-Za-z0-9/_+=.@:-]+$")
+    secret: str = Field(min_length=1, max_length=512)
     settings: dict[str, Any] = Field(default_factory=dict)
     streams: dict[str, StreamEntry] = Field(min_length=1)
+
+    @field_validator("secret")
+    @classmethod
+    def _is_a_name(cls, value: str) -> str:
+        """The value itself is in no message, not even where it was pasted in by mistake."""
+        if faults.looks_like_a_secret(value):
+            raise ValueError(faults.VALUE_FOR_NAME)
+        if not faults.SECRET_NAME.fullmatch(value):
+            raise ValueError("write the name of a secret: letters, digits and /_+=.@- (or its ARN)")
+        return value
 
 
 class Acceptance(BaseModel):
@@ -73,19 +83,28 @@ class StreamSetting:
     settings: Mapping[str, Any]
 
 
-def read_clients_file(path: Path, *, allow_loopback: bool = False) -> ClientsFile:
+@dataclass(frozen=True, slots=True)
+class Allowed:
+    """What depends on the deployment: loopback addresses on the embedded one, and which secrets exist."""
+
+    loopback: bool = False
+    secret_exists: Callable[[str], bool] = lambda _: True
+
+
+def read_clients_file(path: Path, allowed: Allowed = Allowed()) -> ClientsFile:
     """Read and check a clients file; SettingInvalid lists every fault with its line."""
-    text = _text_of(path)
-    root = _compose(path, text)
-    data = yaml.safe_load(text)
+    document = read_yaml(path)
+    if document.data is None:
+        raise SettingInvalid(f"{path}:1: the file is empty; copy clients.example.yaml to begin")
+    if not isinstance(document.data, dict):
+        raise SettingInvalid(f"{path}:1: the file must begin with `clients:`")
     try:
-        parsed = ClientsFile.model_validate(data)
+        parsed = ClientsFile.model_validate(document.data)
     except ValidationError as error:
-        faults = [(tuple(e["loc"]), e["msg"]) for e in error.errors()]
-        raise _invalid(path, root, faults) from error
-    faults = list(_source_faults(parsed, allow_loopback=allow_loopback))
-    if faults:
-        raise _invalid(path, root, faults)
+        raise _invalid(document, faults.of_model(error, _keys_at)) from None
+    found = list(_source_faults(parsed, allowed)) or list(_secret_faults(parsed, allowed))
+    if found:
+        raise _invalid(document, found)
     return parsed
 
 
@@ -99,90 +118,84 @@ def stream_settings(parsed: ClientsFile) -> list[StreamSetting]:
             secret=system.secret,
             settings=check_settings(source, _with_durations(system.settings), allow_loopback=True),
         )
-        for client_id, systems in parsed.clients.items()
-        for source, system in systems.items()
+        for client_id, source, system in _systems(parsed)
         for name, entry in system.streams.items()
     ]
 
 
-def _text_of(path: Path) -> str:
-    try:
-        return path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
-        raise SettingInvalid(f"{path}: no such file; copy clients.example.yaml to begin") from error
-    except UnicodeDecodeError as error:
-        raise SettingInvalid(f"{path}: not UTF-8 text") from error
+def _keys_at(place: Place) -> Iterator[str]:
+    return faults.keys_at(ClientsFile, place)
 
 
-def _compose(path: Path, text: str) -> yaml.Node | None:
-    try:
-        return yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise SettingInvalid(f"{path}: not YAML: {error}") from error
-
-
-def _source_faults(parsed: ClientsFile, *, allow_loopback: bool) -> Iterator[tuple[Path_, str]]:
+def _systems(parsed: ClientsFile) -> Iterator[tuple[str, str, SystemEntry]]:
     for client_id, systems in parsed.clients.items():
         for source, system in systems.items():
-            at: Path_ = ("clients", client_id, source)
-            yield from _key_faults(at, client_id, source, system)
-            yield from _settings_faults(at, source, system, allow_loopback=allow_loopback)
+            yield client_id, source, system
 
 
-def _key_faults(
-    at: Path_, client_id: str, source: str, system: SystemEntry
-) -> Iterator[tuple[Path_, str]]:
-    try:
-        known = streams_of(source)
-    except StreamUnknown as error:
-        yield at, str(error)
-        return
-    for name in system.streams:
-        if name not in known:
-            yield (*at, "streams", name), f"no such stream; {source} has: {', '.join(known)}"
-            continue
+def _source_faults(parsed: ClientsFile, allowed: Allowed) -> Iterator[Fault]:
+    for client_id, systems in parsed.clients.items():
+        yield from _client_faults(client_id, systems)
+    for client_id, source, system in _systems(parsed):
+        at: Place = ("clients", client_id, source)
         try:
-            StreamKey(client_id, source, name)
-        except SettingInvalid as error:
-            yield at[:2], str(error)
+            known = streams_of(source)
+        except StreamUnknown as error:
+            yield Fault(at, str(error))
+            continue
+        for name in system.streams:
+            if name not in known:
+                there = f"no such stream; {source} has: {', '.join(known)}"
+                yield Fault((*at, "streams", name), there)
+        yield from _settings_faults(at, source, system, allowed)
+
+
+def _client_faults(client_id: str, systems: Mapping[str, SystemEntry]) -> Iterator[Fault]:
+    at: Place = ("clients", client_id)
+    try:
+        StreamKey(client_id, "source", "stream")
+    except SettingInvalid as error:
+        yield Fault(at, str(error))
+    if not systems:
+        yield Fault(at, "name at least one source, such as `cars:`")
 
 
 def _settings_faults(
-    at: Path_, source: str, system: SystemEntry, *, allow_loopback: bool
-) -> Iterator[tuple[Path_, str]]:
+    at: Place, source: str, system: SystemEntry, allowed: Allowed
+) -> Iterator[Fault]:
+    inside: Place = (*at, "settings")
     try:
-        check_settings(source, _with_durations(system.settings), allow_loopback=allow_loopback)
-    except StreamUnknown:
-        return
+        checked = check_settings(
+            source, _with_durations(system.settings), allow_loopback=allowed.loopback
+        )
     except ValidationError as error:
-        for fault in error.errors():
-            yield (*at, "settings", *fault["loc"]), fault["msg"]
-    except SettingInvalid as error:
-        yield (*at, "settings"), str(error)
+        for fault in faults.of_model(error, lambda _: setting_names(source)):
+            yield fault.within(inside).at_what_it_names(system.settings)
+    else:
+        for name, value in system.settings.items():
+            if faults.is_misread_duration(value, checked[name]):
+                yield Fault((*inside, name), HOW_TO_WRITE)
+
+
+def _secret_faults(parsed: ClientsFile, allowed: Allowed) -> Iterator[Fault]:
+    """Only once all else is right: asking costs a call per secret."""
+    there: dict[str, bool] = {}
+    for client_id, source, system in _systems(parsed):
+        name = system.secret
+        if name not in there:
+            there[name] = allowed.secret_exists(name)
+        if not there[name]:
+            yield Fault(
+                ("clients", client_id, source, "secret"),
+                f"Secrets Manager has no secret {name!r}; create it: aws secretsmanager"
+                f" create-secret --name {name} --secret-string file://secret.txt",
+            )
 
 
 def _with_durations(settings: Mapping[str, Any]) -> dict[str, Any]:
     return {name: parse_duration(value) for name, value in settings.items()}
 
 
-def _invalid(path: Path, root: yaml.Node | None, faults: list[tuple[Path_, str]]) -> SettingInvalid:
-    lines = [
-        f"{path}:{_line_of(root, loc)}: {'.'.join(map(str, loc)) or 'file'}: {message}"
-        for loc, message in faults
-    ]
-    return SettingInvalid("\n".join(lines))
-
-
-def _line_of(node: yaml.Node | None, loc: Path_) -> int:
-    """The line of the field, or of the nearest parent that is in the file."""
-    line = node.start_mark.line + 1 if node else 1
-    for part in loc:
-        if not isinstance(node, yaml.MappingNode):
-            break
-        for key, value in node.value:
-            if key.value == str(part):
-                line, node = key.start_mark.line + 1, value
-                break
-        else:
-            break
-    return line
+def _invalid(document: Document, found: Sequence[Fault]) -> SettingInvalid:
+    lines = sorted((*document.find(fault.place), fault.message) for fault in found)
+    return SettingInvalid("\n".join(f"{document.path}:{n}: {at}: {told}" for n, at, told in lines))

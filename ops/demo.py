@@ -9,29 +9,34 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import psycopg
 from rich.console import Console
-from rich.table import Table
 
+from local.places import PROJECT
+from local.processes import StackFailed
 from local.stack import Stack
 from local.vendors.cars.control import CarsVendorControl
 from local.vendors.cars.models import Mutation
-from ops.acceptance import Check, check_runs
+from ops.acceptance import Check, check_line, check_runs, completed, exit_code_of
 from ops.clients import entries_of
-from ops.clients_file import ClientsFile, read_clients_file, stream_settings
-from ops.follow import follow
-from ops.run_figures import RunFigures
-from ops.show_runs import closing_table
+from ops.clients_file import Allowed, ClientsFile, read_clients_file, stream_settings
+from ops.failures import CommandFailed
+from ops.follow import SystemTime, Watch, follow
+from ops.memory import WorkerMemory, memory_line, memory_of
+from ops.progress import screen_for
+from ops.run_figures import Connection, RunFigures, server_now
+from ops.schedule import next_tick, tick_text
+from ops.show_runs import closing_sheet, remarks, sum_line
 from ops.target import Target, find_target
 from ops.truth import compare_cars
 
-CLIENTS_FILE = Path("local/clients.demo.yaml")
+CLIENTS_FILE = PROJECT / "local" / "clients.demo.yaml"
 CHANGED_SHARE = 0.02
 PASS_TIMEOUT_S = 3600
 
@@ -46,89 +51,125 @@ class DemoResult:
     worker_memory_mb: float | None = None
 
     @property
-    def passed(self) -> bool:
-        return bool(self.checks) and all(c.passed for c in self.checks)
+    def exit_code(self) -> int:
+        return exit_code_of(self.checks)
+
+    def as_json(self) -> dict[str, Any]:
+        return {**asdict(self), "passed": self.exit_code == 0, "exit_code": self.exit_code}
 
 
 @dataclass(slots=True)
 class Demo:
     """One demo on a stack that is up."""
 
-    stack: Stack
     target: Target
     vendor: CarsVendorControl
-    connection: psycopg.Connection[dict[str, Any]]
+    connection: Connection
     console: Console
     clients: ClientsFile
+    memory: WorkerMemory
     result: DemoResult
 
     @property
     def client_ids(self) -> Sequence[str]:
         return list(self.clients.clients)
 
+    @property
+    def stream_keys(self) -> Sequence[str]:
+        return [str(setting.key) for setting in stream_settings(self.clients)]
+
     def run(self) -> None:
-        first = self._pass("first pass: everything is new", self._apply_clients)
-        self._check_truth("after the first pass")
-        self._check_slices(first)
-        expected = self._change_vendors()
-        second = self._pass("second pass: 2 % changed", self._ask_for_full_sync)
-        self._check_truth("after the second pass")
-        self._check_only_changes_written(second, expected)
+        """Both passes; the second only if the first completed, for it would say nothing."""
+        tick = next_tick(
+            self.target.aws("scheduler"),
+            self.target.name("SLUICE_DISPATCHER_FUNCTION"),
+            datetime.now(UTC),
+        )
+        first = self._pass(
+            "first pass: everything is new",
+            lambda _: self._apply_clients(),
+            lambda now: tick_text(tick, now),
+        )
         self.result.checks += check_runs(
             self.clients.acceptance, first, datetime.now(UTC), self.result.worker_memory_mb
         )
-
-    def _pass(self, title: str, begin: Any) -> Sequence[RunFigures]:
-        since = datetime.now(UTC)
-        started = time.monotonic()
-        begin()
-        runs = follow(
-            self.connection,
-            since,
-            self.client_ids,
-            console=self.console,
-            title=title,
-            timeout_s=PASS_TIMEOUT_S,
-            each_poll=self._sample_memory,
+        if not completed(first).passed:
+            return
+        self._check_truth("after the first pass")
+        self._check_slices(first)
+        change = self._change()
+        second = self._pass(
+            "second pass: 2 % changed",
+            lambda at: self._change_vendors(change, at),
+            lambda _: "for a worker",
         )
+        self.result.checks.append(completed(second, "every run of the second pass completed"))
+        self._check_truth("after the second pass")
+        self._check_only_changes_written(second, change)
+
+    def _pass(
+        self,
+        title: str,
+        begin: Callable[[datetime], None],
+        why_waiting: Callable[[datetime], str],
+    ) -> Sequence[RunFigures]:
+        since, started = server_now(self.connection), time.monotonic()
+        watch = Watch.begin(self.connection, self.stream_keys, since, full=True)
+        begin(since)
+        runs = follow(
+            watch,
+            lambda: watch.read(self.connection),
+            screen_for(self.console, title),
+            SystemTime(),
+            timeout_s=PASS_TIMEOUT_S,
+            why_waiting=why_waiting,
+            each_poll=self.memory.sample,
+        )
+        self._close(title, runs, time.monotonic() - started)
+        return runs
+
+    def _close(self, title: str, runs: Sequence[RunFigures], seconds: float) -> None:
         now = datetime.now(UTC)
-        self.console.print(closing_table(sorted(runs, key=lambda r: r.client_id), now, title))
+        self.result.worker_memory_mb = self.memory.peak_mb()
+        self.console.print()
+        self.console.print(closing_sheet(runs, now, title))
+        self.console.print(sum_line(runs), soft_wrap=True)
+        self.console.print(memory_line(self.result.worker_memory_mb), soft_wrap=True)
+        for remark in remarks(runs):
+            self.console.print(remark, soft_wrap=True)
+        self.console.print()
         self.result.passes.append(
             {
                 "title": title,
-                "seconds": time.monotonic() - started,
-                "runs": [r.as_json() for r in runs],
+                "seconds": round(seconds, 3),
+                "worker_memory_mb": self.result.worker_memory_mb,
+                "runs": [r.as_json(now) for r in runs],
             }
         )
-        return runs
-
-    def _sample_memory(self) -> None:
-        peaks = [worker.peak_rss_mb for worker in self.stack.worker_processes()]
-        self.result.worker_memory_mb = max([self.result.worker_memory_mb or 0.0, *peaks]) or None
 
     def _apply_clients(self) -> None:
         self.target.registry.apply(entries_of(stream_settings(self.clients)))
         self.console.print(
-            "Clients applied; the schedule ticks once a minute, so up to a minute passes."
+            f"{len(self.client_ids)} clients applied; the schedule alone starts them",
+            soft_wrap=True,
         )
 
-    def _ask_for_full_sync(self) -> None:
-        since = datetime.now(UTC)
-        for setting in stream_settings(self.clients):
-            self.target.messages.ask_for_slice(setting.key, reason="manual", full_since=since)
+    def _change(self) -> Mutation:
+        few = max(self.result.cars // 1000, 1)
+        return Mutation(change=int(self.result.cars * CHANGED_SHARE), add=few, remove=few)
 
-    def _change_vendors(self) -> Mutation:
-        """A little of everything at every vendor: changed, new, archived, and gone without trace."""
-        cars = self.result.cars
-        few = max(cars // 1000, 1)
-        change = Mutation(change=int(cars * CHANGED_SHARE), add=few, remove=few)
+    def _change_vendors(self, change: Mutation, at: datetime) -> None:
+        """A little of everything at every vendor: changed, new, and gone without trace."""
         for number, client_id in enumerate(self.client_ids):
             seeded = change.model_copy(update={"seed": number + 1})
             self.vendor.mutate(client_id_key(client_id), seeded)
         self.console.print(
-            f"Each vendor changed {change.change} cars, added {few} and removed {few}."
+            f"each vendor changed {change.change:,} cars, added {change.add:,} and removed"
+            f" {change.remove:,}; now everything is read again",
+            soft_wrap=True,
         )
-        return change
+        for setting in stream_settings(self.clients):
+            self.target.messages.ask_for_slice(setting.key, reason="manual", full_since=at)
 
     def _check_truth(self, when: str) -> None:
         for client_id in self.client_ids:
@@ -143,10 +184,15 @@ class Demo:
         self.result.checks.append(Check("slices per client", ">= 3", str(fewest), fewest >= 3))
 
     def _check_only_changes_written(self, runs: Sequence[RunFigures], change: Mutation) -> None:
-        wanted = f"{change.add} inserted, {change.change} updated, {change.remove} deleted"
-        for run in runs:
-            got = f"{run.inserted} inserted, {run.updated} updated, {run.deleted} deleted"
-            name = f"{run.client_id} wrote only changes"
+        wanted = _written(change.add, change.change, change.remove)
+        for client_id in self.client_ids:
+            mine = [r for r in runs if r.client_id == client_id]
+            got = _written(
+                sum(r.inserted for r in mine),
+                sum(r.updated for r in mine),
+                sum(r.deleted for r in mine),
+            )
+            name = f"{client_id} wrote only changes"
             self.result.checks.append(Check(name, wanted, got, wanted == got))
 
 
@@ -156,34 +202,51 @@ def client_id_key(client_id: str) -> str:
 
 
 def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
-    """Bring the stack up, run both passes, take it down; the result says whether all held."""
+    """Bring the stack up, run both passes, take it down, whatever happens in between."""
     result = DemoResult(cars)
-    with Stack() as stack:
+    with stack_failures(), Stack() as stack:
         started = time.monotonic()
-        stack.up(lambda text: console.print(f"[dim]{time.monotonic() - started:6.1f}s[/] {text}"))
-        target = find_target()
+        stack.up(
+            lambda text: console.print(
+                f"{time.monotonic() - started:6.1f}s  {text}", soft_wrap=True
+            )
+        )
+        # By its own env file alone: whatever the environment names is somebody's real deployment.
+        target = find_target(environment={}, env_file=stack.places.env)
         with (
-            target.connect() as connection,
-            CarsVendorControl(target.names["VENDOR_CARS_URL"]) as vendor,
+            target.database() as connection,
+            CarsVendorControl(target.name("VENDOR_CARS_URL")) as vendor,
         ):
-            clients = _clients(target, cars)
+            clients = demo_clients(target.name("VENDOR_CARS_URL"), cars, stack.places.root)
             _prepare_vendor(target, vendor, clients, cars)
-            Demo(stack, target, vendor, connection, console, clients, result).run()
-    console.print(_check_table(result.checks))
+            memory = memory_of(target, datetime.now(UTC))
+            Demo(target, vendor, connection, console, clients, memory, result).run()
+    for check in result.checks:
+        console.print(check_line(check), soft_wrap=True)
     if json_path is not None:
-        json_path.write_text(json.dumps(_as_json(result), default=str, indent=2), encoding="utf-8")
+        text = json.dumps(result.as_json(), default=str, indent=2)
+        json_path.write_text(text + "\n", encoding="utf-8")
     return result
 
 
-def _clients(target: Target, cars: int) -> ClientsFile:
+@contextmanager
+def stack_failures() -> Iterator[None]:
+    """The embedded stack is not Sluice's to raise SluiceError for."""
+    try:
+        yield
+    except StackFailed as error:
+        raise CommandFailed(str(error)) from error
+
+
+def demo_clients(vendor_url: str, cars: int, folder: Path) -> ClientsFile:
     """The demo's clients file with the simulated vendor's address filled in, and small enough slices
     that even a small demo shows several."""
     text = CLIENTS_FILE.read_text(encoding="utf-8")
-    text = text.replace("${VENDOR_CARS_URL}", target.names["VENDOR_CARS_URL"])
+    text = text.replace("${VENDOR_CARS_URL}", vendor_url)
     text = text.replace("${SLICE_ROWS}", str(min(10_000, max(cars // 4, 250))))
-    path = Path(".sluice/clients.demo.yaml")
+    path = folder / "clients.demo.yaml"
     path.write_text(text, encoding="utf-8")
-    return read_clients_file(path, allow_loopback=True)
+    return read_clients_file(path, Allowed(loopback=True))
 
 
 def _prepare_vendor(
@@ -195,14 +258,5 @@ def _prepare_vendor(
         secrets.create_secret(Name=systems["cars"].secret, SecretString=client_id_key(client_id))
 
 
-def _check_table(checks: Sequence[Check]) -> Table:
-    table = Table("check", "wanted", "measured", "", title="Acceptance", title_justify="left")
-    for check in checks:
-        table.add_row(
-            check.name, check.wanted, check.measured, "[green]ok" if check.passed else "[red]MISSED"
-        )
-    return table
-
-
-def _as_json(result: DemoResult) -> dict[str, Any]:
-    return {**asdict(result), "passed": result.passed}
+def _written(inserted: int, updated: int, deleted: int) -> str:
+    return f"{inserted:,} inserted, {updated:,} updated, {deleted:,} deleted"

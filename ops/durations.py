@@ -8,8 +8,11 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator
 
+HOW_TO_WRITE = "write a number and its unit, such as 90s, 5m, 24h or 7d"
+
 _UNITS = {"s": "seconds", "m": "minutes", "h": "hours", "d": "days"}
-_TEXT = re.compile(r"(\d+(?:\.\d+)?)\s*([smhd])")
+# No more digits than a timedelta holds as days.
+_TEXT = re.compile(r"([0-9]{1,9}(?:\.[0-9]{1,6})?)\s*([smhd])")
 
 
 def parse_duration(value: Any) -> Any:
@@ -17,6 +20,18 @@ def parse_duration(value: Any) -> Any:
     if isinstance(value, str) and (match := _TEXT.fullmatch(value.strip())):
         return timedelta(**{_UNITS[match[2]]: float(match[1])})
     return value
+
+
+def read_duration(value: Any) -> timedelta:
+    """Like ``parse_duration``, but what is no duration is refused: 300 might mean minutes.
+
+    Whole seconds only, because the registry keeps no smaller part and would differ from the file
+    for ever.
+    """
+    read = parse_duration(value)
+    if not isinstance(read, timedelta) or read.microseconds:
+        raise ValueError(HOW_TO_WRITE)
+    return read
 
 
 def duration_text(value: timedelta) -> str:
@@ -28,4 +43,4 @@ def duration_text(value: timedelta) -> str:
     return f"{seconds}s"
 
 
-Duration = Annotated[timedelta, BeforeValidator(parse_duration)]
+Duration = Annotated[timedelta, BeforeValidator(read_duration)]

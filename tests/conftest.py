@@ -57,8 +57,8 @@ def database(postgres_server: Postgres, migrated: Database) -> Iterator[Database
     postgres_server.execute(create)
     yield Database(
         name,
-        migrated.owner_url.replace(f"/{migrated.name}", f"/{name}"),
-        migrated.app_url.replace(f"/{migrated.name}", f"/{name}"),
+        migrated.owner_url.removesuffix(migrated.name) + name,
+        migrated.app_url.removesuffix(migrated.name) + name,
         migrated.app_user,
         migrated.app_password,
     )

@@ -3,60 +3,84 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ops.clients import change_table, changes, entries_of, entry_table
-from ops.clients_file import read_clients_file, stream_settings
-from ops.target import find_target
+from ops.clients import Change, change_lines, changes, entries_of, entry_json, entry_lines
+from ops.clients_file import Allowed, read_clients_file, stream_settings
+from ops.commands.teaching import examples
+from ops.failures import FAILED
+from ops.target import Target, find_target
+from ops.terminal import open_console
+from sluice.dynamo.registry import RegistryEntry
 
-app = typer.Typer(help="Apply, compare and show the clients file.", no_args_is_help=True)
+app = typer.Typer(
+    help="Apply, compare and show the clients file.",
+    epilog=examples("sluice clients check", "sluice clients diff", "sluice clients apply"),
+    no_args_is_help=True,
+)
 File = Annotated[Path, typer.Option("--file", "-f", help="The clients file.")]
+DEFAULT = Path("clients.yaml")
 
 
-@app.command()
-def apply(context: typer.Context, file: File = Path("clients.yaml")) -> None:
-    """Write the clients file to the registry. A client gone from the file is disabled, not deleted."""
+@app.command(epilog=examples("sluice clients check", "sluice clients check -f other.yaml"))
+def check(file: File = DEFAULT) -> None:
+    """Check the clients file itself: every fault with its line. Needs no deployment."""
+    settings = stream_settings(read_clients_file(file))
+    clients = {setting.key.client_id for setting in settings}
+    typer.echo(f"{file} is right: {len(clients)} client(s), {len(settings)} stream(s)")
+
+
+@app.command(epilog=examples("sluice clients apply", "sluice --stack prod clients apply -f c.yaml"))
+def apply(context: typer.Context, file: File = DEFAULT) -> None:
+    """Write the clients file to the registry. The next tick of the schedule starts what is new.
+
+    A client gone from the file is disabled, not deleted; its data stays.
+    """
     target = find_target(context.obj)
-    wanted = entries_of(stream_settings(read_clients_file(file, allow_loopback=target.embedded)))
+    wanted = _wanted(target, file)
     found = changes(target.registry, wanted)
     target.registry.apply(wanted)
-    Console().print(change_table(found))
+    _print(found, f"applied to {target.where}:")
 
 
-@app.command()
-def diff(context: typer.Context, file: File = Path("clients.yaml")) -> None:
+@app.command(epilog=examples("sluice clients diff", "sluice clients diff && echo in step"))
+def diff(context: typer.Context, file: File = DEFAULT) -> None:
     """Say what apply would change, and change nothing. Exits with 1 when there is a difference."""
     target = find_target(context.obj)
-    wanted = entries_of(stream_settings(read_clients_file(file, allow_loopback=target.embedded)))
-    found = changes(target.registry, wanted)
-    Console().print(change_table(found))
+    found = changes(target.registry, _wanted(target, file))
+    _print(found, f"apply would change at {target.where}:")
     if any(change.action != "same" for change in found):
-        raise typer.Exit(1)
+        raise typer.Exit(FAILED)
 
 
-@app.command()
+@app.command(epilog=examples("sluice clients show", "sluice clients show --json | jq ."))
 def show(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """Show the registry: clients, streams, cadence, settings and the names of their secrets."""
     entries = find_target(context.obj).registry.show()
     if as_json:
-        rows = [
-            {
-                "stream_key": str(e.key),
-                "cadence_s": e.cadence.total_seconds(),
-                "enabled": e.enabled,
-                "paused": e.paused,
-                "secret": e.secret,
-                "settings": dict(e.settings),
-            }
-            for e in entries
-        ]
-        typer.echo(json.dumps(rows, default=str, indent=2))
+        typer.echo(json.dumps([entry_json(e) for e in entries], default=str, indent=2))
         return
-    Console().print(entry_table(entries))
+    console = open_console()
+    for line in entry_lines(entries, datetime.now(UTC)):
+        console.print(line)
+    if not entries:
+        console.print("no client yet; run `sluice clients apply` first")
+
+
+def _wanted(target: Target, file: Path) -> list[RegistryEntry]:
+    allowed = Allowed(loopback=target.embedded, secret_exists=target.secret_exists)
+    return entries_of(stream_settings(read_clients_file(file, allowed)))
+
+
+def _print(found: list[Change], title: str) -> None:
+    console = open_console()
+    console.print(title, style="bold", soft_wrap=True)
+    for line in change_lines(found):
+        console.print(line, soft_wrap=True)

@@ -6,48 +6,65 @@ import json
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from ops.rejects import list_rejects, reject_table, stream_keys_of
+from ops.commands.teaching import examples
+from ops.known import check_client
+from ops.rejects import list_rejects, one_reject, open_rejects, reject_sheet
 from ops.target import find_target
+from ops.terminal import open_console
+from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 
-app = typer.Typer(help="List, show and redrive rejected rows.", no_args_is_help=True)
+app = typer.Typer(
+    help="List, show and redrive rejected rows.",
+    epilog=examples("sluice rejects list", "sluice rejects redrive --yes"),
+    no_args_is_help=True,
+)
+Client = Annotated[str | None, typer.Option(help="Only this client's.")]
 
 
-@app.command("list")
+@app.command("list", epilog=examples("sluice rejects list --client harbour-motors"))
 def list_(
     context: typer.Context,
-    client: Annotated[str | None, typer.Option(help="Only this client's.")] = None,
+    client: Client = None,
     resolved: Annotated[bool, typer.Option("--all", help="Those already settled as well.")] = False,
-    limit: Annotated[int, typer.Option(min=1)] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="How many at most.")] = 100,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Rows that could not be loaded, newest first, with field and reason."""
-    with find_target(context.obj).connect() as connection:
-        rows = list_rejects(connection, client_id=client, resolved=resolved, limit=limit)
-    if as_json:
-        typer.echo(json.dumps(rows, default=str, indent=2))
-        return
-    Console().print(reject_table(rows))
-
-
-@app.command()
-def show(context: typer.Context, reject_id: int) -> None:
-    """One rejected row, with its body as it came."""
-    with find_target(context.obj).connect() as connection:
-        rows = list_rejects(connection, reject_id=reject_id, resolved=True, limit=1)
+    target = find_target(context.obj)
+    with target.database() as connection:
+        rows = list_rejects(connection, client_id=client, resolved=resolved, limit=limit + 1)
     if not rows:
-        raise typer.BadParameter(
-            f"there is no reject {reject_id}; `sluice rejects list` shows them"
-        )
-    typer.echo(json.dumps(rows[0], default=str, indent=2))
+        check_client(target.registry, client)
+    if as_json:
+        typer.echo(json.dumps(rows[:limit], default=str, indent=2))
+        return
+    console = open_console()
+    console.print(reject_sheet(rows[:limit]) if rows else "no open reject")
+    if len(rows) > limit:
+        console.print(f"there are more than these {limit}; see more with --limit", soft_wrap=True)
 
 
-@app.command()
+@app.command(epilog=examples("sluice rejects show 17", "sluice rejects show 17 | jq -r .raw"))
+def show(
+    context: typer.Context,
+    reject_id: Annotated[int, typer.Argument(help="Its number in `sluice rejects list`.")],
+) -> None:
+    """One rejected row as JSON, with its body as it came."""
+    with find_target(context.obj).database() as connection:
+        found = one_reject(connection, reject_id)
+    if found is None:
+        raise SettingInvalid(f"there is no reject {reject_id}; `sluice rejects list` shows them")
+    typer.echo(json.dumps(found, default=str, indent=2))
+
+
+@app.command(
+    epilog=examples("sluice rejects redrive", "sluice rejects redrive --client a-client --yes")
+)
 def redrive(
     context: typer.Context,
-    client: Annotated[str | None, typer.Option(help="Only this client's.")] = None,
+    client: Client = None,
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it; without this, only say what would be done.")
     ] = False,
@@ -57,10 +74,15 @@ def redrive(
     A row that was written since keeps what it has.
     """
     target = find_target(context.obj)
-    with target.connect() as connection:
-        rows = list_rejects(connection, client_id=client, limit=100_000)
-    keys = stream_keys_of(rows)
-    for key in keys if yes else []:
-        target.messages.ask_for_slice(StreamKey.parse(key), reason="redrive")
-    verb = "Asked to redrive" if yes else "Would redrive (say --yes to do it)"
-    Console().print(f"{verb}: {len(rows)} row(s) of {len(keys)} stream(s)")
+    with target.database() as connection:
+        streams = open_rejects(connection, client)
+    if not streams:
+        check_client(target.registry, client)
+    for found in streams if yes else []:
+        target.messages.ask_for_slice(StreamKey.parse(found.stream_key), reason="redrive")
+    verb = "asked to redrive" if yes else "would redrive (say --yes to do it)"
+    rows = sum(found.rows for found in streams)
+    console = open_console()
+    console.print(f"{verb}: {rows:,} row(s) of {len(streams)} stream(s)", soft_wrap=True)
+    for found in streams:
+        console.print(f"  {found.stream_key}: {found.rows:,}", soft_wrap=True)

@@ -4,29 +4,44 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
-MISSED = 4
+from ops.commands.options import writable
+from ops.commands.teaching import examples
+from ops.terminal import open_console
+from sluice.core.errors import SettingInvalid
 
 
 def up() -> None:
-    """Start the embedded stack and deploy the real template there; .sluice/env says where it is."""
-    from local.stack import Stack  # the embedded stack is not installed where only AWS is operated
+    """Start the embedded stack and deploy the template there.
 
-    console = Console()
-    Stack().up(lambda text: console.print(text, highlight=False))
-    console.print("Up. Endpoints are in .sluice/env; `sluice down` stops it.")
+    Its endpoints are then in .sluice/env, where all other commands find them. A stack that is already
+    up is taken down first, with its data.
+    """
+    # Here and not above: the embedded stack is not installed where only AWS is operated.
+    from local.stack import Stack
+    from ops.demo import stack_failures
+
+    console, stack = open_console(), Stack()
+    with stack_failures():
+        try:
+            stack.up(lambda text: console.print(text, soft_wrap=True))
+        except BaseException:
+            stack.down()
+            raise
+    console.print("up; endpoints are in .sluice/env, `sluice down` stops it", soft_wrap=True)
 
 
 def down() -> None:
-    """Stop the embedded stack and leave no process, port or temp folder."""
+    """Stop the embedded stack; nothing is left running."""
     from local.stack import Stack  # see up()
 
-    Stack().down()
-    Console().print("Down. Nothing is running.")
+    stack = Stack()
+    was_up = stack.is_up
+    stack.down()
+    open_console().print("down; nothing is running" if was_up else "no embedded stack was up")
 
 
 def demo(
@@ -37,27 +52,56 @@ def demo(
         Path | None, typer.Option("--json", help="Write all figures to this file as well.")
     ] = None,
 ) -> None:
-    """Three clients' catalogues through the real template, twice, against simulated vendors.
+    """Sync three simulated catalogues twice, and check them.
 
-    Exits with 4 when a check or an acceptance target was missed.
+    Everything goes through the real template, on an embedded AWS and Postgres.
+
+    Exits with 3 when a run did not complete, with 4 when a check or an acceptance target was missed.
+    Ctrl-C stops it and takes everything down.
     """
     from ops.demo import run_demo  # see up()
 
-    result = run_demo(cars, Console(), json_path)
-    if not result.passed:
-        raise typer.Exit(MISSED)
+    result = run_demo(cars, open_console(), writable(json_path))
+    if result.exit_code:
+        raise typer.Exit(result.exit_code)
 
 
 def migrate(
-    phase: Annotated[str, typer.Argument(help="pre (before new code) or post (after it)")] = "pre",
+    phase: Annotated[
+        Literal["pre", "post"], typer.Argument(help="Before new code (pre) or after it (post).")
+    ] = "pre",
     folder: Annotated[Path, typer.Option(help="Where the migrations lie.")] = Path("migrations"),
 ) -> None:
-    """Apply migrations to the database named by DATABASE_URL (a direct connection, as its owner)."""
+    """Apply migrations to the database of DATABASE_URL.
+
+    That must be a direct connection, as the owner of the schema.
+    """
     # Here and not above: dbmate is needed for this command only.
     from sluice.postgres.migrations import apply_migrations
 
     url = os.environ.get("DATABASE_URL")
     if not url:
-        raise typer.BadParameter("set DATABASE_URL to the owner's direct connection")
-    for name in apply_migrations(url, phase=phase, folder=folder):
+        raise SettingInvalid(
+            "DATABASE_URL is not set; set it to the owner's direct connection,"
+            " postgresql://user:password@host/name"
+        )
+    applied = apply_migrations(url, phase=phase, folder=folder)
+    for name in applied:
         typer.echo(f"applied {name}")
+    if not applied:
+        typer.echo(f"no {phase} migration is missing")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command("up", epilog=examples("sluice up", "sluice runs"))(up)
+    app.command("down", epilog=examples("sluice down"))(down)
+    app.command("demo", epilog=examples("sluice demo", "CARS=200000 sluice demo --json demo.json"))(
+        demo
+    )
+    app.command(
+        "migrate",
+        epilog=examples(
+            "DATABASE_URL=postgresql://owner:password@host/name sluice migrate pre",
+            "sluice migrate post",
+        ),
+    )(migrate)

@@ -3,153 +3,194 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from ops.acceptance import Check, check_runs
-from ops.clients_file import Acceptance, read_clients_file
-from ops.follow import NotFinished, follow
-from ops.run_figures import RunFigures, read_runs
-from ops.show_runs import closing_table
+from ops.acceptance import Check, check_line, check_runs, exit_code_of
+from ops.clients_file import Acceptance, Allowed, read_clients_file
+from ops.commands.options import writable
+from ops.commands.teaching import examples
+from ops.follow import SystemTime, Watch, follow
+from ops.known import check_client, stream_keys
+from ops.leases import lease_sheet
+from ops.memory import WorkerMemory, memory_line, memory_of
+from ops.progress import screen_for
+from ops.run_figures import Connection, RunFigures, read_runs, server_now
+from ops.show_runs import closing_sheet, remarks, sum_line
 from ops.target import Target, find_target
-from sluice.core.errors import StreamUnknown
+from ops.terminal import open_console
+from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
-
-RUN_FAILED, MISSED = 3, 4
 
 
 def sync(
     context: typer.Context,
     client: Annotated[
-        list[str] | None, typer.Argument(help="Clients; all when none is named.")
+        list[str] | None,
+        typer.Argument(
+            metavar="[CLIENT | CLIENT#SOURCE#STREAM]...",
+            help="Clients or single streams; all when none is named.",
+        ),
     ] = None,
     full: Annotated[
         bool, typer.Option("--full", help="Read everything anew, not only what is due.")
     ] = False,
     watch: Annotated[bool, typer.Option("--follow", help="Watch until the runs end.")] = False,
-    timeout_s: Annotated[float, typer.Option("--timeout", help="Seconds to watch at most.")] = 3600,
+    timeout_s: Annotated[
+        float, typer.Option("--timeout", min=1, help="Seconds to watch at most.")
+    ] = 3600,
     file: Annotated[
-        Path | None, typer.Option(help="Clients file whose acceptance targets to check.")
+        Path | None,
+        typer.Option("--file", "-f", help="Clients file whose acceptance targets to check."),
     ] = None,
     json_path: Annotated[
-        Path | None, typer.Option("--json", help="Write the runs' figures here.")
+        Path | None, typer.Option("--json", help="Write the runs' figures to this file.")
     ] = None,
 ) -> None:
-    """Ask for a sync now. With --follow: exit 3 if a run failed, 4 if a target was missed."""
+    """Ask for a sync now.
+
+    With --follow: watch it, and exit with 3 if a run ended badly, with 4 if a target was missed.
+    Ctrl-C stops the watching only; the runs go on.
+    """
+    if not watch and (file or json_path):
+        raise SettingInvalid("--file and --json are about the runs' end; add --follow")
+    writable(json_path)
     target = find_target(context.obj)
-    acceptance = (
-        read_clients_file(file, allow_loopback=target.embedded).acceptance if file else Acceptance()
-    )
-    keys = _keys(target, client or [])
-    since = datetime.now(UTC)
-    for key in keys:
-        target.messages.ask_for_slice(key, reason="manual", full_since=since if full else None)
-    console = Console()
-    console.print(f"Asked for {len(keys)} stream(s): {', '.join(map(str, keys))}", soft_wrap=True)
-    if watch:
-        _watch(target, keys, since, acceptance, timeout_s, json_path, console)
+    acceptance = _acceptance(target, file)
+    keys = stream_keys(target.registry.show(), client or [])
+    if not watch and not full:
+        _ask(target, keys, None)
+        return
+    with target.database() as connection:
+        since = server_now(connection)
+        watching = Watch.begin(connection, [str(key) for key in keys], since, full=full)
+        _ask(target, keys, since if full else None)
+        if watch:
+            watched = _Watched(target, connection, watching, acceptance, timeout_s, json_path)
+            watched.to_the_end(open_console())
 
 
-def _watch(
-    target: Target,
-    keys: list[StreamKey],
-    since: datetime,
-    acceptance: Acceptance,
-    timeout_s: float,
-    json_path: Path | None,
-    console: Console,
-) -> None:
-    with target.connect() as connection:
-        try:
-            found = follow(
-                connection,
-                since,
-                {k.client_id for k in keys},
-                console=console,
-                title="sync",
-                timeout_s=timeout_s,
-            )
-        except NotFinished as error:
-            console.print(f"[red]{error}", soft_wrap=True)
-            raise typer.Exit(RUN_FAILED) from error
-    now = datetime.now(UTC)
-    console.print(closing_table(found, now, "sync"))
-    checks = check_runs(acceptance, found, now, None)
-    _write_json(json_path, found, checks)
-    _exit_by(checks, console)
+@dataclass(frozen=True, slots=True)
+class _Watched:
+    """Runs that were asked for, watched to their end and judged."""
 
+    target: Target
+    connection: Connection
+    watch: Watch
+    acceptance: Acceptance
+    timeout_s: float
+    json_path: Path | None
 
-def _write_json(path: Path | None, runs: list[RunFigures] | object, checks: list[Check]) -> None:
-    if path is not None and isinstance(runs, list):
-        document = {
-            "runs": [run.as_json() for run in runs],
-            "checks": [
-                {"name": c.name, "wanted": c.wanted, "measured": c.measured, "passed": c.passed}
-                for c in checks
-            ],
-        }
-        path.write_text(json.dumps(document, default=str, indent=2), encoding="utf-8")
-
-
-def _exit_by(checks: list[Check], console: Console) -> None:
-    missed = [c for c in checks if not c.passed]
-    for check in missed:
-        console.print(
-            f"[red]missed[/] {check.name}: wanted {check.wanted}, measured {check.measured}"
+    def to_the_end(self, console: Console) -> None:
+        memory = memory_of(self.target, self.watch.since)
+        runs = follow(
+            self.watch,
+            lambda: self.watch.read(self.connection),
+            screen_for(console, "sync"),
+            SystemTime(),
+            timeout_s=self.timeout_s,
+            each_poll=memory.sample,
         )
-    if missed:
-        raise typer.Exit(RUN_FAILED if missed[0] is checks[0] else MISSED)
+        checks = self._close(runs, memory, console)
+        code = exit_code_of(checks)
+        if code:
+            raise typer.Exit(code)
 
-
-def _keys(target: Target, clients: list[str]) -> list[StreamKey]:
-    entries = [e for e in target.registry.show() if e.enabled]
-    unknown = set(clients) - {e.key.client_id for e in entries}
-    if unknown or not entries:
-        known = (
-            ", ".join(sorted({e.key.client_id for e in entries}))
-            or "none; apply a clients file first"
-        )
-        raise StreamUnknown(
-            f"no such client: {', '.join(sorted(unknown)) or '(any)'}; there are: {known}"
-        )
-    return [e.key for e in entries if not clients or e.key.client_id in clients]
+    def _close(
+        self, runs: Sequence[RunFigures], memory: WorkerMemory, console: Console
+    ) -> Sequence[Check]:
+        now, peak_mb = datetime.now(UTC), memory.peak_mb()
+        checks = check_runs(self.acceptance, runs, now, peak_mb)
+        _show(console, "sync", runs, now)
+        console.print(memory_line(peak_mb), soft_wrap=True)
+        for check in checks:
+            console.print(check_line(check), soft_wrap=True)
+        if self.json_path is not None:
+            document = {
+                "runs": [run.as_json(now) for run in runs],
+                "worker_memory_mb": peak_mb,
+                "checks": [asdict(check) for check in checks],
+                "exit_code": exit_code_of(checks),
+            }
+            self.json_path.write_text(_json(document) + "\n", encoding="utf-8")
+        return checks
 
 
 def runs(
     context: typer.Context,
     client: Annotated[str | None, typer.Option(help="Only this client's runs.")] = None,
-    hours: Annotated[float, typer.Option(help="How far back to look.")] = 24,
-    limit: Annotated[int, typer.Option(min=1, max=500)] = 30,
+    hours: Annotated[float, typer.Option(min=0, help="How far back to look.")] = 24,
+    limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 30,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Runs, newest first: what they read, wrote and cost."""
-    now = datetime.now(UTC)
-    with find_target(context.obj).connect() as connection:
-        found = read_runs(connection, now - timedelta(hours=hours), client_id=client, limit=limit)
+    target, now = find_target(context.obj), datetime.now(UTC)
+    with target.database() as connection:
+        since = now - timedelta(hours=hours)
+        found = read_runs(connection, since, client_id=client, limit=limit)
+    if not found:
+        check_client(target.registry, client)
     if as_json:
-        typer.echo(json.dumps([run.as_json() for run in found], default=str, indent=2))
+        typer.echo(_json([run.as_json(now) for run in found]))
         return
-    Console().print(closing_table(found, now, "runs"))
-    for run in found:
-        if run.last_error and run.outcome != "completed":
-            Console().print(
-                f"{run.client_id} {run.source}.{run.stream}: {run.last_error}", soft_wrap=True
-            )
+    if not found:
+        open_console().print(f"no run began in the last {hours:g} hours", soft_wrap=True)
+        return
+    _show(open_console(), "runs", found, now, dated=True)
 
 
 def leases(context: typer.Context) -> None:
-    """Leases held now, and whether they ran out (cleanup frees those every 5 minutes)."""
-    target = find_target(context.obj)
+    """Leases held now, and whether they ran out.
+
+    Cleanup frees those that ran out every 5 minutes; nothing waits for a person.
+    """
     now = datetime.now(UTC)
-    table = Table("stream", "owner", "token", "until", "state")
-    for held in target.leases.stale(before=now + timedelta(days=1), limit=1000):
-        state = "ran out" if held.until < now else "held"
-        table.add_row(
-            str(held.key), held.owner, str(held.fencing_token), f"{held.until:%H:%M:%S}", state
-        )
-    Console().print(table)
+    held = find_target(context.obj).leases.stale(before=now + timedelta(days=1), limit=1000)
+    open_console().print(lease_sheet(held, now) if held else "no lease is held now")
+
+
+def add_to(app: typer.Typer) -> None:
+    app.command(
+        "sync",
+        epilog=examples(
+            "sluice sync",
+            "sluice sync harbour-motors --follow",
+            "sluice sync --full --follow --file clients.yaml --json figures.json",
+        ),
+    )(sync)
+    app.command(
+        "runs", epilog=examples("sluice runs --client harbour-motors", "sluice runs --json | jq .")
+    )(runs)
+    app.command("leases", epilog=examples("sluice leases"))(leases)
+
+
+def _acceptance(target: Target, file: Path | None) -> Acceptance:
+    allowed = Allowed(loopback=target.embedded)
+    return read_clients_file(file, allowed).acceptance if file else Acceptance()
+
+
+def _ask(target: Target, keys: Sequence[StreamKey], full_since: datetime | None) -> None:
+    for key in keys:
+        target.messages.ask_for_slice(key, reason="manual", full_since=full_since)
+    names = ", ".join(map(str, keys))
+    asked = f"asked {target.where} for {len(keys)} stream(s): {names}"
+    open_console().print(asked, soft_wrap=True)
+
+
+def _show(
+    console: Console, title: str, found: Sequence[RunFigures], now: datetime, *, dated: bool = False
+) -> None:
+    console.print(closing_sheet(found, now, title, dated=dated))
+    console.print(sum_line(found), soft_wrap=True)
+    for remark in remarks(found):
+        console.print(remark, soft_wrap=True)
+
+
+def _json(document: Any) -> str:
+    return json.dumps(document, default=str, indent=2)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
@@ -34,13 +34,20 @@ GRANT SELECT, INSERT, UPDATE ON public.things TO sluice_app;
 """
 
 
+def _nothing(_: Record) -> None:
+    return None
+
+
 @dataclass(frozen=True)
 class Things:
-    """As much of a stream as a commit needs."""
+    """As much of a stream as a commit needs. ``first`` happens before a record's values are told,
+    which is within the transaction: after the comparison, before the writing."""
 
     table: Table = THINGS
+    first: Callable[[Record], object] = _nothing
 
     def values(self, record: Record) -> Sequence[Any]:
+        self.first(record)
         return values_of(record)
 
 

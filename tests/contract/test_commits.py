@@ -3,13 +3,15 @@ directly and through a transaction pooler. Here: fence, seq, chain and merge."""
 
 from __future__ import annotations
 
+import uuid
 from dataclasses import replace
-from typing import Any
+from typing import cast
 
 import pytest
 
 from sluice.core.errors import Superseded
-from sluice.core.records import Record, Reject
+from sluice.core.ports import Stream
+from sluice.core.records import Progress, Record, Reject
 from sluice.core.slices import Claim, Counts
 from tests.contract.stores import KEY, OTHER, STREAM, Store, Things, Worker, draft
 from tests.memory.streams import thing
@@ -43,6 +45,54 @@ def test_who_was_overtaken_commits_nothing(store: Store) -> None:
     assert store.chain(KEY)[0] == []
 
 
+def test_a_stream_never_claimed_takes_no_slice(store: Store) -> None:
+    claim = Claim(KEY, 1, 0, {}, has_more=False, run_id=str(uuid.uuid4()))
+    with pytest.raises(Superseded):
+        store.commits.commit(claim, draft(claim, [thing("a")]), STREAM)
+    assert store.commits.fence(KEY) == 0
+    assert store.rows("acme") == {}
+
+
+def test_a_refused_slice_leaves_no_trace(store: Store) -> None:
+    """Neither rows nor rejects, sightings, tombstones, log or progress of the run."""
+    worker = Worker(store)
+    worker.commit(thing("a"), sighting=1)
+    old = worker.claim()
+    worker.claim()
+    before = (store.rows("acme"), store.runs(), store.sighted(KEY), store.chain(KEY))
+    late = draft(
+        old,
+        [thing("new"), thing("bad", "big")],
+        rejects=[Reject("worse", "not JSON", None, "{")],
+        deletions=["a"],
+        deleted_generation=2,
+        sighting=2,
+        forget_generations_before=2,
+        has_more=False,
+        progress=Progress(1, 2),
+    )
+    with pytest.raises(Superseded):
+        store.commits.commit(old, late, STREAM)
+    assert (store.rows("acme"), store.runs(), store.sighted(KEY), store.chain(KEY)) == before
+    assert store.rejects() == []
+
+
+def test_a_bug_in_the_middle_of_a_slice_stores_nothing_of_it(store: Store) -> None:
+    """All of a slice or nothing, whatever is raised where; the next slice is none the worse."""
+
+    def divide(record: Record) -> float:
+        return 1 / (record.id != "b")
+
+    buggy = cast(Stream, Things(first=divide))
+    worker = Worker(store)
+    claim = worker.claim()
+    made = draft(claim, [thing("a"), thing("b")], sighting=1)
+    with pytest.raises(ZeroDivisionError):
+        store.commits.commit(claim, made, buggy)
+    assert (store.rows("acme"), store.sighted(KEY), store.chain(KEY)[0]) == ({}, {}, [])
+    assert store.commits.commit(claim, made, STREAM).counts.inserted == 2
+
+
 def test_a_slice_is_stored_once(store: Store) -> None:
     """The same claim cannot commit a second slice: seq has moved on."""
     claim = Worker(store).claim()
@@ -62,12 +112,38 @@ def test_the_log_is_a_chain_without_a_gap(store: Store) -> None:
     assert list(chain_faults(log, at)) == []
 
 
+def test_a_note_is_kept_as_text_can_be(store: Store) -> None:
+    """It may quote what a vendor wrote, and must not cost the slice."""
+    assert Worker(store).commit(thing("a"), note="the vendor says \0 and \ud800").seq == 1
+
+
 def test_a_claim_reads_what_the_last_slice_left(store: Store) -> None:
     worker = Worker(store)
     committed = worker.commit(thing("a"), cursor_after={"page": 7, "deep": {"x": [1]}})
     assert (committed.seq, committed.has_more) == (1, True)
     claim = worker.claim()
     assert (claim.seq, claim.cursor, claim.has_more) == (1, {"page": 7, "deep": {"x": [1]}}, True)
+
+
+def test_a_claim_reads_the_run_that_is_open(store: Store) -> None:
+    """And none once it has ended."""
+    worker = Worker(store)
+    run_id = worker.claim().run_id
+    first = store.commits.claim(KEY, 50)
+    assert first is not None
+    assert first.run_id == run_id
+    store.commits.commit(first, draft(first, has_more=False), STREAM)
+    second = store.commits.claim(KEY, 51)
+    assert second is not None
+    assert (second.run_id, second.has_more) == (None, False)
+
+
+def test_a_claim_changes_nothing_but_the_fence(store: Store) -> None:
+    worker = Worker(store)
+    worker.commit(thing("a"))
+    log, before = store.chain(KEY)
+    worker.claim()
+    assert store.chain(KEY) == (log, replace(before, fencing_token=before.fencing_token + 1))
 
 
 def test_streams_do_not_know_each_other(store: Store) -> None:
@@ -101,6 +177,15 @@ def test_without_versions_the_slice_is_the_version(store: Store) -> None:
     assert store.rows("acme")["a"].version == 2
 
 
+def test_an_unchanged_row_keeps_its_version(store: Store) -> None:
+    """Equal content is nothing to write, be the version read newer or older."""
+    worker = Worker(store)
+    worker.commit(thing("a", version=5))
+    for version in (4, 5, 6):
+        assert worker.commit(thing("a", version=version)).counts == Counts(read=1, unchanged=1)
+    assert store.rows("acme")["a"].version == 5
+
+
 def test_an_older_version_never_replaces_a_newer_one(store: Store) -> None:
     """I4: a late poll finds what a push has written since, and is counted as stale."""
     worker = Worker(store)
@@ -128,6 +213,13 @@ def test_twice_in_a_batch_is_accounted_for_twice(store: Store) -> None:
     assert store.rows("acme")["a"].size == 3
 
 
+def test_a_double_of_a_row_that_cannot_be_loaded_is_accounted_for(store: Store) -> None:
+    """The last read counts: it is rejected, and the good one before it is outdone."""
+    counts = Worker(store).commit(thing("a", 1), thing("a", "big")).counts
+    assert counts == Counts(read=2, stale=1, rejected=1)
+    assert store.rows("acme") == {}
+
+
 def test_a_removed_row_comes_back_when_it_is_listed_again(store: Store) -> None:
     """Though its content is what it was: being listed is news."""
     worker = Worker(store)
@@ -145,6 +237,32 @@ def test_an_older_version_does_not_raise_the_dead(store: Store) -> None:
     worker.commit(deletions=["a"], deleted_generation=1)
     assert worker.commit(thing("a", 2, version=1)).counts == Counts(read=1, stale=1)
     assert store.rows("acme")["a"].deleted
+
+
+def test_a_vendor_version_does_not_have_to_rise_for_a_row_to_come_back(store: Store) -> None:
+    """The vendor listed it again as it was; our tombstone is no newer version than its own."""
+    worker = Worker(store)
+    worker.commit(thing("a", 1, version=700))
+    worker.commit(deletions=["a"], deleted_generation=1)
+    assert worker.commit(thing("a", 1, version=700)).counts == Counts(read=1, updated=1)
+    assert not store.rows("acme")["a"].deleted
+
+
+def test_removing_and_archiving_touch_one_clients_rows(store: Store) -> None:
+    Worker(store, OTHER).commit(thing("a"), thing("b"))
+    worker = Worker(store)
+    assert worker.commit(deletions=["a"], deleted_generation=1, archived=["b"]).counts == Counts(
+        read=1, unchanged=1
+    )
+    others = store.rows("bolt")
+    assert (others["a"].deleted, others["b"].archived) == (False, False)
+
+
+def test_a_removed_row_is_not_archived(store: Store) -> None:
+    worker = Worker(store)
+    worker.commit(thing("a"))
+    worker.commit(deletions=["a"], deleted_generation=1)
+    assert worker.commit(archived=["a"]).counts == Counts(read=1, unchanged=1)
 
 
 def test_what_is_removed_already_is_not_removed_again(store: Store) -> None:

@@ -58,3 +58,45 @@ def test_old_generations_are_forgotten_when_asked(store: Store) -> None:
     worker.commit(forget_generations_before=3)
     assert set(store.sighted(KEY)) == {3}
     assert set(store.sighted(OTHER)) == {1}
+
+
+def test_the_slices_of_a_generation_are_seen_together(store: Store) -> None:
+    worker = Worker(store)
+    worker.commit(*[thing(i) for i in "abc"], sighting=1)
+    worker.commit(thing("a"), sighting=2)
+    worker.commit(thing("b"), sighting=2)
+    worker.commit(thing("c"))  # a delta: no listing
+    assert judged(store, worker) == ((1, 0, 3), ["c"])
+
+
+def test_another_clients_rows_are_neither_missing_nor_alive(store: Store) -> None:
+    other = Worker(store, OTHER)
+    other.commit(*[thing(i) for i in "abcde"], sighting=2)
+    other.commit(deletions=["e"], deleted_generation=2)
+    worker = Worker(store)
+    worker.commit(thing("a"), thing("b"), sighting=1)
+    assert judged(store, worker) == ((2, 0, 2), ["a", "b"])
+
+
+def test_what_an_earlier_generation_removed_does_not_count_with_the_brake(store: Store) -> None:
+    worker = Worker(store)
+    worker.commit(*[thing(i) for i in "abc"], sighting=1)
+    worker.commit(deletions=["a"], deleted_generation=1)
+    worker.commit(thing("b"), sighting=2)
+    assert judged(store, worker) == ((1, 0, 2), ["c"])
+
+
+def test_an_archived_row_is_alive_and_may_be_missing(store: Store) -> None:
+    """Archived is a state that the vendor reports; gone is another."""
+    worker = Worker(store)
+    worker.commit(thing("a"), sighting=1)
+    worker.commit(archived=["a"])
+    assert judged(store, worker) == ((1, 0, 1), ["a"])
+
+
+def test_a_row_that_came_back_counts_as_removed_no_more(store: Store) -> None:
+    worker = Worker(store)
+    worker.commit(thing("a"), thing("b"), sighting=1)
+    worker.commit(deletions=["a"], deleted_generation=2)
+    worker.commit(thing("a"))
+    assert judged(store, worker) == ((2, 0, 2), ["a", "b"])

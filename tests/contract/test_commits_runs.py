@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import uuid
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 
+from sluice.core.keys import StreamKey
 from sluice.core.records import Progress
-from tests.contract.stores import KEY, NOW, Store, Worker
+from tests.contract.stores import KEY, NOW, OTHER, STREAM, Store, Worker, draft
 from tests.memory.streams import thing
 
 
@@ -65,3 +66,65 @@ def test_a_run_is_abandoned_once_and_only_while_open(store: Store) -> None:
     assert not store.commits.abandon_run(run_id, NOW)
     (run,) = store.runs()
     assert (run.outcome, run.ended) == ("abandoned", True)
+
+
+def test_silent_runs_come_oldest_first_and_no_more_than_asked_for(store: Store) -> None:
+    """A run that never claimed, or has ended, is not among them."""
+    keys = [StreamKey(f"c{number}", "shop", "things") for number in (2, 0, 1, 3)]
+    for key in keys:
+        claim = store.commits.claim(key, 1)
+        assert claim is not None
+        began = NOW + timedelta(minutes=int(key.client_id[1]))
+        store.commits.open_run(claim, run_id=str(uuid.uuid4()), reason="schedule", now=began)
+    ended = store.commits.silent_runs(before=NOW + timedelta(hours=1), limit=1)[0]
+    assert ended.key.client_id == "c0"
+    store.commits.abandon_run(ended.run_id, NOW)
+    found = store.commits.silent_runs(before=NOW + timedelta(hours=1), limit=2)
+    assert [run.key.client_id for run in found] == ["c1", "c2"]
+    assert found[0].last_progress_at == found[0].started_at == NOW + timedelta(minutes=1)
+
+
+def test_a_silent_run_stands_where_its_stream_stands(store: Store) -> None:
+    worker = Worker(store)
+    worker.commit()
+    worker.commit()
+    (run,) = store.commits.silent_runs(before=datetime.now(UTC) + timedelta(hours=1), limit=5)
+    assert run.seq == 2
+
+
+def test_a_failure_without_an_open_run_is_nobodys(store: Store) -> None:
+    Worker(store).commit(has_more=False)
+    store.commits.note_failure(KEY, None, "too late", NOW)
+    assert [(r.outcome, r.failures, r.last_error) for r in store.runs()] == [("completed", 0, None)]
+
+
+def test_an_error_is_kept_as_text_can_be_and_cut(store: Store) -> None:
+    """A vendor's answer that an error quotes may hold anything."""
+    Worker(store).claim()
+    store.commits.note_failure(KEY, None, "bad \0 answer", NOW)
+    assert store.runs()[0].last_error == "bad \\u0000 answer"
+    store.commits.note_failure(KEY, None, "half \ud800", NOW)
+    assert store.runs()[0].last_error == "half \\ud800"
+    store.commits.fail_run(
+        KEY, error="x" * 9000, reason="manual", run_id=str(uuid.uuid4()), now=NOW
+    )
+    assert store.runs()[0].last_error == "x" * 2000
+
+
+def test_a_slice_of_a_run_that_was_closed_meanwhile_is_stored(store: Store) -> None:
+    """The run stays as it ended; a person may wonder, but no row is lost."""
+    claim = Worker(store).claim()
+    store.commits.abandon_run(str(claim.run_id), NOW)
+    assert store.commits.commit(claim, draft(claim, [thing("a")]), STREAM).seq == 1
+    assert [r.outcome for r in store.runs()] == ["abandoned"]
+
+
+def test_streams_have_runs_of_their_own(store: Store) -> None:
+    first, second = Worker(store).claim(), Worker(store, OTHER).claim()
+    assert first.run_id != second.run_id
+    store.commits.note_failure(OTHER, None, "503", NOW)
+    store.commits.fail_run(KEY, error="401", reason="schedule", run_id=str(uuid.uuid4()), now=NOW)
+    assert {(r.run_id, r.outcome, r.last_error) for r in store.runs()} == {
+        (first.run_id, "failed", "401"),
+        (second.run_id, "running", "503"),
+    }

@@ -5,9 +5,12 @@ Each guard is a method of its own, so that a test can take exactly one away.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass, field
+import json
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
 from sluice.core.budget import Clock
 from sluice.core.errors import CommitUnknown, RowRejected, Superseded
@@ -40,8 +43,7 @@ class Merged:
     stale: int = 0
     rejects: list[Reject] = field(default_factory=list)
     ids: set[str] = field(default_factory=set)
-    outdone: set[str] = field(default_factory=set)
-    """Ids whose stored row stands: stale, or rejected here."""
+    stale_ids: set[str] = field(default_factory=set)
 
 
 class MemoryCommits:
@@ -59,9 +61,8 @@ class MemoryCommits:
             return None
         at.fencing_token = fencing_token
         run = self.database.open_run_of(key)
-        return Claim(
-            key, fencing_token, at.seq, at.cursor, at.has_more, run.run_id if run else None
-        )
+        run_id = run.run_id if run else None
+        return Claim(key, fencing_token, at.seq, _json(at.cursor), at.has_more, run_id)
 
     def _may_claim(self, at: StreamPosition, fencing_token: int) -> bool:
         return at.fencing_token < fencing_token
@@ -74,7 +75,8 @@ class MemoryCommits:
 
     def commit(self, claim: Claim, draft: Draft, stream: Stream) -> Committed:
         """Everything is worked out before anything is stored: all of a slice or nothing."""
-        at = self.database.streams[claim.key]
+        draft = _checked(draft)
+        at = self.database.streams.get(claim.key, StreamPosition())
         self._require_fence(at, claim)
         self._require_seq(at, claim)
         seq = at.seq + 1
@@ -83,7 +85,7 @@ class MemoryCommits:
         merged = self._merge(rows, draft, stream, seq)
         standing = {**rows, **merged.rows}
         archived = [i for i in dict.fromkeys(draft.archived) if _archivable(standing.get(i))]
-        gone = [i for i in draft.deletions if i in rows and rows[i].deleted_at is None]
+        gone = [i for i in dict.fromkeys(draft.deletions) if _is_live(standing.get(i))]
         counts = Counts(
             read=len(draft.records) + len(draft.rejects) + len(draft.archived),
             inserted=merged.inserted,
@@ -94,6 +96,7 @@ class MemoryCommits:
             deleted=len(gone),
         ).check()
         rows.update(merged.rows)
+        self._name_rejects(claim.key, draft)
         self._keep_rejects(claim.key, draft, merged, seq)
         for record_id in archived:
             rows[record_id].archived_at = rows[record_id].updated_at = self.clock()
@@ -122,7 +125,8 @@ class MemoryCommits:
     def _merge(self, rows: dict[str, Row], draft: Draft, stream: Stream, seq: int) -> Merged:
         merged = Merged()
         ties_win = draft.kind != REDRIVE
-        for record in _one_per_id(draft.records, seq, merged):
+        sound = _with_sound_keys(draft.records, seq, merged)
+        for record in _one_per_id(sound, seq, merged):
             merged.ids.add(record.id)
             before = rows.get(record.id)
             version = _version(record, seq)
@@ -130,7 +134,7 @@ class MemoryCommits:
                 merged.unchanged += 1
             elif before is not None and not self._may_replace(before, version, ties_win):
                 merged.stale += 1
-                merged.outdone.add(record.id)
+                merged.stale_ids.add(record.id)
             else:
                 self._take(record, before, version, stream, merged)
         return merged
@@ -143,10 +147,9 @@ class MemoryCommits:
     ) -> None:
         try:
             values = tuple(stream.values(record))
+            _check_types(stream.table, values)
         except RowRejected as error:
-            raw = record.raw.decode(errors="backslashreplace")
-            merged.rejects.append(Reject(record.id, error.reason, error.field, raw))
-            merged.outdone.add(record.id)
+            merged.rejects.append(_reject(record, error))
             return
         merged.rows[record.id] = Row(record.hash, version, record.raw, values, self.clock())
         if before is None:
@@ -154,32 +157,44 @@ class MemoryCommits:
         else:
             merged.updated += 1
 
+    def _name_rejects(self, key: StreamKey, draft: Draft) -> None:
+        """Rejects that had no sound id get the one that is read in them now."""
+        names = dict(draft.redriven)
+        for stored in self.database.rejects:
+            if stored.key == key and stored.record_id is None:
+                stored.record_id = names.get(stored.reject_id)
+
     def _keep_rejects(self, key: StreamKey, draft: Draft, merged: Merged, seq: int) -> None:
+        """Keep new ones, count old ones again, settle those whose record was read well (or stands)."""
+        again = {reject.record_id for reject in merged.rejects}
         for reject in (*draft.rejects, *merged.rejects):
-            self._keep_reject(key, reject, seq)
+            self._keep_reject(key, reject, draft.kind, seq)
         for stored in list(self.database.open_rejects_of(key)):
-            if stored.seq < seq and stored.record_id in merged.ids:
-                outdone = stored.record_id in merged.outdone
+            if stored.tried_seq != seq and stored.record_id in merged.ids:
+                outdone = stored.record_id in (merged.stale_ids | again)
                 stored.resolution = "superseded" if outdone else "loaded"
 
-    def _keep_reject(self, key: StreamKey, reject: Reject, seq: int) -> None:
-        stored = next((r for r in self.database.open_rejects_of(key) if r.raw == reject.raw), None)
-        if stored is not None:
-            stored.times += 1
-            stored.seq, stored.reason, stored.field = seq, reject.reason, reject.field
-            return
-        number = len(self.database.rejects) + 1
-        self.database.rejects.append(
-            StoredReject(
-                number, key, reject.record_id, reject.reason, reject.field, reject.raw, seq
-            )
-        )
+    def _keep_reject(self, key: StreamKey, reject: Reject, kind: str, seq: int) -> None:
+        raw = _storable(reject.raw)
+        stored = next((r for r in self.database.open_rejects_of(key) if r.raw == raw), None)
+        if stored is None:
+            number = len(self.database.rejects) + 1
+            record_id = None if reject.record_id is None else _storable(reject.record_id)
+            stored = StoredReject(number, key, record_id, "", None, raw, seq, seq, times=0)
+            self.database.rejects.append(stored)
+        elif kind != REDRIVE:
+            stored.seq = seq  # read from the vendor anew, not only tried again
+        stored.times += 1
+        stored.tried_seq = seq
+        stored.reason, stored.field = _storable(reject.reason), reject.field
 
     def _sight(self, key: StreamKey, draft: Draft) -> None:
         if draft.sighting is not None:
             seen = self.database.sightings.setdefault((key, draft.sighting), set())
-            seen.update(record.id for record in draft.records)
-            seen.update(reject.record_id for reject in draft.rejects if reject.record_id)
+            ids = [r.id for r in draft.records] + [
+                r.record_id for r in draft.rejects if r.record_id
+            ]
+            seen.update(i for i in ids if _storable(i) == i)
 
     def _remove(self, row: Row, generation: int | None, seq: int) -> None:
         row.deleted_at = row.updated_at = self.clock()
@@ -211,17 +226,18 @@ class MemoryCommits:
         run = self.database.open_run_of(claim.key)
         if run is None or run.run_id != draft.run_id:
             return
-        run.seq, run.last_progress_at = link.seq, self.clock()
+        run.last_progress_at = self.clock()
         if draft.progress is not None:
-            run.done, run.total = draft.progress.done, draft.progress.total or run.total
+            total = draft.progress.total
+            run.done, run.total = draft.progress.done, run.total if total is None else total
         if not draft.has_more:
             run.outcome, run.ended_at = "completed", self.clock()
 
     # --- questions -----------------------------------------------------------------------------------
 
     def open_rejects(self, key: StreamKey, *, limit: int) -> Sequence[OpenReject]:
-        found = list(self.database.open_rejects_of(key))[:limit]
-        return [OpenReject(r.reject_id, r.record_id, r.raw, r.seq) for r in found]
+        found = sorted(self.database.open_rejects_of(key), key=lambda r: r.tried_seq)
+        return [OpenReject(r.reject_id, r.record_id, r.raw, r.seq) for r in found[:limit]]
 
     def missing(
         self, claim: Claim, table: Table, step: Reconcile, *, limit: int
@@ -245,15 +261,14 @@ class MemoryCommits:
     def _begin(self, key: StreamKey, run_id: str, reason: str, now: datetime) -> StoredRun:
         run = self.database.open_run_of(key)
         if run is None:
-            at = self.database.streams.get(key)
-            run = StoredRun(run_id, key, reason, now, now, at.seq if at else 0)
+            run = StoredRun(str(uuid.UUID(run_id)), key, reason, now, now)
             self.database.runs.append(run)
         return run
 
     def note_failure(self, key: StreamKey, run_id: str | None, error: str, now: datetime) -> None:
         run = self.database.open_run_of(key)
         if run is not None and run_id in (None, run.run_id):
-            run.failures, run.last_error = run.failures + 1, error[:2000]
+            run.failures, run.last_error = run.failures + 1, _storable(error)[:2000]
 
     def fail_run(
         self, key: StreamKey, *, error: str, reason: str, run_id: str, now: datetime
@@ -263,12 +278,11 @@ class MemoryCommits:
         return run.run_id
 
     def silent_runs(self, *, before: datetime, limit: int) -> Sequence[OpenRun]:
+        streams = self.database.streams
         silent = [
-            run
+            replace(run, seq=streams[run.key].seq)
             for run in self.database.runs
-            if run.ended_at is None
-            and run.last_progress_at < before
-            and run.key in self.database.streams
+            if run.ended_at is None and run.last_progress_at < before and run.key in streams
         ]
         return sorted(silent, key=lambda run: run.last_progress_at)[:limit]
 
@@ -281,11 +295,58 @@ class MemoryCommits:
 
     def _end(self, run: StoredRun, outcome: str, error: str, now: datetime) -> None:
         run.outcome, run.ended_at = outcome, now
-        run.failures, run.last_error = run.failures + 1, error[:2000]
+        run.failures, run.last_error = run.failures + 1, _storable(error)[:2000]
 
 
 def _version(record: Record, seq: int) -> int:
     return seq if record.version is None else record.version
+
+
+def _checked(draft: Draft) -> Draft:
+    """The draft as uuid and jsonb columns would hold it; ValueError for what they refuse."""
+    for text in (draft.slice_id, draft.run_id):
+        uuid.UUID(text)
+    return replace(draft, cursor_after=_json(draft.cursor_after))
+
+
+def _json(value: Mapping[str, Any]) -> Mapping[str, Any]:
+    """A copy through jsonb, which takes neither NUL nor NaN."""
+    text = json.dumps(dict(value), allow_nan=False)
+    if "\\u0000" in text:
+        raise ValueError("jsonb holds no NUL")
+    copied: Mapping[str, Any] = json.loads(text)
+    return copied
+
+
+def _storable(text: str) -> str:
+    """As a text column can hold it: NUL and halves of surrogate pairs become escapes."""
+    return text.replace("\0", "\\u0000").encode(errors="backslashreplace").decode()
+
+
+def _check_types(table: Table, values: Sequence[Any]) -> None:
+    """RowRejected for what the column's type refuses after the stream let it through."""
+    for column, value in zip(table.columns, values, strict=True):
+        if column.type == "integer" and value is not None and not -(2**31) <= value < 2**31:
+            raise RowRejected("integer out of range")
+
+
+def _reject(record: Record, error: RowRejected) -> Reject:
+    raw = record.raw.decode(errors="backslashreplace")
+    return Reject(record.id, error.reason, error.field, raw)
+
+
+def _with_sound_keys(records: Sequence[Record], seq: int, merged: Merged) -> list[Record]:
+    """Set aside what has an id or a version that no column holds."""
+    sound = []
+    for record in records:
+        if _storable(record.id) != record.id:
+            reject = _reject(record, RowRejected("an id that Postgres cannot keep as text"))
+            merged.rejects.append(replace(reject, record_id=None))
+        elif not -(2**63) <= _version(record, seq) < 2**63:
+            merged.rejects.append(_reject(record, RowRejected("a version beyond 64 bits")))
+        else:
+            sound.append(record)
+    return sound
 
 
 def _one_per_id(records: Sequence[Record], seq: int, merged: Merged) -> list[Record]:
@@ -312,6 +373,10 @@ def _same(row: Row, record: Record, table: Table) -> bool:
     """Nothing to write: alive with the same hash."""
     put_away = row.deleted_at or (table.archives and row.archived_at)
     return row.hash == record.hash and not put_away
+
+
+def _is_live(row: Row | None) -> bool:
+    return row is not None and row.deleted_at is None
 
 
 def _archivable(row: Row | None) -> bool:

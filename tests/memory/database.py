@@ -33,7 +33,7 @@ class Row:
 
 @dataclass
 class StoredReject:
-    """A row of ``rejects``."""
+    """A row of ``rejects``. ``tried_seq`` is the slice that last met it, read anew or not."""
 
     reject_id: int
     key: StreamKey
@@ -42,6 +42,7 @@ class StoredReject:
     field: str | None
     raw: str
     seq: int
+    tried_seq: int
     times: int = 1
     resolution: str | None = None
 

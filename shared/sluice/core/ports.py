@@ -87,7 +87,7 @@ class OpenRun(Protocol):
 
 
 class OpenReject(NamedTuple):
-    """A rejected row not yet settled; ``seq`` is the slice that last met it."""
+    """A rejected row not yet settled; ``seq`` is the slice that last read it from the vendor."""
 
     reject_id: int
     record_id: str | None
@@ -111,7 +111,7 @@ class Commits(Protocol):
         ...
 
     def open_rejects(self, key: StreamKey, *, limit: int) -> Sequence[OpenReject]:
-        """Rejects not yet settled, oldest first."""
+        """Rejects not yet settled, those not tried for longest first."""
         ...
 
     def open_run(self, claim: Claim, *, run_id: str, reason: str, now: datetime) -> str:

@@ -85,7 +85,10 @@ class Traffic:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A slice before its transaction: all that was read, and where reading continues."""
+    """A slice before its transaction: all that was read, and where reading continues.
+
+    ``redriven`` names the rejects that are loaded again, each with the record's id as it is read now.
+    """
 
     slice_id: str
     run_id: str
@@ -94,6 +97,7 @@ class Draft:
     has_more: bool
     records: Sequence[Record] = ()
     rejects: Sequence[Reject] = ()
+    redriven: Sequence[tuple[int, str]] = ()
     archived: Sequence[str] = ()
     sighting: int | None = None
     deletions: Sequence[str] = ()

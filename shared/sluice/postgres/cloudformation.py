@@ -13,6 +13,7 @@ from typing import Any
 
 ANSWER_TIMEOUT_S = 10
 LONGEST_REASON = 1500
+"""In ASCII: the whole answer, escapes and names included, may have 4,096 bytes."""
 
 Handler = Callable[[dict[str, Any], Any], Any]
 
@@ -39,7 +40,7 @@ def _answer(event: dict[str, Any], status: str, reason: str) -> None:
     url = str(event["ResponseURL"])
     body = {
         "Status": status,
-        "Reason": reason[:LONGEST_REASON],
+        "Reason": reason.encode("ascii", "backslashreplace").decode()[:LONGEST_REASON],
         "PhysicalResourceId": event.get("PhysicalResourceId")
         or f"migrations-{event['LogicalResourceId']}",
         "StackId": event["StackId"],

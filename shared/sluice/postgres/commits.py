@@ -19,7 +19,14 @@ from sluice.core.removal import Missing
 from sluice.core.slices import Claim, Committed, Counts, Draft
 from sluice.postgres import queries, runs, tables
 from sluice.postgres.connection import PostgresConnection
-from sluice.postgres.loader import Merged, keep_rejects, merge, settle_rejects
+from sluice.postgres.loader import (
+    Merged,
+    keep_rejects,
+    merge,
+    name_rejects,
+    settle_rejects,
+    storable,
+)
 from sluice.postgres.runs import FoundRun
 
 REQUIRED_MIGRATION = "0004"
@@ -132,7 +139,7 @@ class PostgresCommits:
         return Missing(row[0], row[1], row[2]), row[3]
 
     def open_rejects(self, key: StreamKey, *, limit: int) -> Sequence[OpenReject]:
-        """Rejects not yet settled, oldest first."""
+        """Rejects not yet settled, those not tried for longest first."""
         with self.connection.transaction() as tx:
             rows = tx.execute(queries.OPEN_REJECTS, {"key": str(key), "limit": limit}).fetchall()
         return [OpenReject(*row) for row in rows]
@@ -189,11 +196,14 @@ def _merge(
         )
     rejects = [*draft.rejects, *merged.rejects]
     key = str(claim.key)
-    if rejects:
-        keep_rejects(tx, rejects, stream_key=key, seq=seq, slice_id=draft.slice_id)
+    name_rejects(tx, draft.redriven, stream_key=key)
+    keep_rejects(
+        tx, rejects, stream_key=key, seq=seq, slice_id=draft.slice_id, read_anew=not redrive
+    )
     if draft.records:
         again = [r.record_id for r in merged.rejects if r.record_id is not None]
-        settle_rejects(tx, stream_key=key, seq=seq, superseded=[*merged.stale_ids, *again])
+        superseded = [*merged.stale_ids, *again]
+        settle_rejects(tx, stream_key=key, slice_id=draft.slice_id, superseded=superseded)
     return merged
 
 
@@ -230,7 +240,7 @@ def _sight(tx: psycopg.Connection[Any], claim: Claim, draft: Draft, seq: int) ->
         "key": str(claim.key),
         "generation": draft.sighting,
         "seq": seq,
-        "ids": [text for text in ids if "\0" not in text],
+        "ids": [text for text in ids if storable(text) == text],
     }
     tx.execute(queries.SIGHT, parameters)
 
@@ -260,7 +270,7 @@ def _advance(
         "pages": traffic.pages, "requests": traffic.requests, "retries": traffic.retries,
         "errors": traffic.errors, "bytes": traffic.bytes_received,
         "latencies": list(traffic.latencies_ms), "fetch_ms": draft.fetch_ms, "merge_ms": merge_ms,
-        "note": draft.note,
+        "note": None if draft.note is None else storable(draft.note),
     }  # fmt: skip
     tx.execute(queries.LOG_SLICE, parameters)
     tx.execute(queries.MOVE_ON, parameters)

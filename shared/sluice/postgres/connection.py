@@ -74,7 +74,9 @@ class PostgresConnection:
             with connection.transaction():
                 connection.execute(_TIMEOUTS, self._timeouts)
                 yield connection
-        except UNAVAILABLE as error:
+        except psycopg.Error as error:
+            if not isinstance(error, UNAVAILABLE) and not self._is_broken():
+                raise
             self.close()
             raise DatabaseUnavailable(f"database: {first_line(error)}") from error
 
@@ -83,6 +85,11 @@ class PostgresConnection:
         connection, self._connection = self._connection, None
         if connection is not None:
             connection.close()
+
+    def _is_broken(self) -> bool:
+        """Whatever the error is called: PgBouncer answers twice for a server that was ended while idle,
+        and psycopg calls that an InternalError."""
+        return self._connection is not None and self._connection.broken
 
     def _open(self) -> psycopg.Connection[Any]:
         if self._connection is None or self._connection.closed or self._connection.broken:

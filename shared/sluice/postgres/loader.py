@@ -9,7 +9,7 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import psycopg
@@ -19,8 +19,15 @@ from sluice.core.errors import RowRejected
 from sluice.core.records import Record, Reject, Table
 from sluice.postgres import tables
 
-ROW_FAULTS = (psycopg.DataError, errors.ProgramLimitExceeded, errors.StatementTooComplex)
-"""What Postgres raises for one bad row: a value out of range or malformed, too large, too deep."""
+ROW_FAULTS = (
+    psycopg.DataError,
+    psycopg.IntegrityError,
+    errors.ProgramLimitExceeded,
+    errors.StatementTooComplex,
+    UnicodeEncodeError,
+)
+"""What one bad row raises: a value out of range or malformed, against a constraint of the table, too
+large, too deep, or text that is no Unicode."""
 
 Values = Callable[[Record], Sequence[Any]]
 Row = tuple[Any, ...]
@@ -54,7 +61,7 @@ def merge(
     a redriven reject does not).
     """
     merged = Merged()
-    winners = _one_per_id(records, seq, merged)
+    winners = _one_per_id(_with_sound_keys(records, seq, merged), seq, merged)
     _copy_incoming(connection, winners, seq)
     verdicts = connection.execute(
         tables.compare(table), {"client_id": client_id, "ties_win": ties_win}
@@ -65,6 +72,20 @@ def merge(
         connection.execute(tables.create_staged(table))
         _ship(connection, table, client_id, rows, winners, merged, ties_win=ties_win)
     return merged
+
+
+def _with_sound_keys(records: Sequence[Record], seq: int, merged: Merged) -> list[Record]:
+    """Set aside what cannot even be compared: Postgres has no place for its id or its version."""
+    sound: list[Record] = []
+    for record in records:
+        if storable(record.id) != record.id:
+            reason = "an id that Postgres cannot keep as text"
+            merged.rejects.append(replace(_reject(record, reason, None), record_id=None))
+        elif not -(2**63) <= _version(record, seq) < 2**63:
+            merged.rejects.append(_reject(record, "a version beyond 64 bits", None))
+        else:
+            sound.append(record)
+    return sound
 
 
 def _one_per_id(records: Sequence[Record], seq: int, merged: Merged) -> dict[str, Record]:
@@ -186,33 +207,53 @@ def keep_rejects(
     stream_key: str,
     seq: int,
     slice_id: str,
+    read_anew: bool,
 ) -> None:
-    """Store rejects; one that lies there already is counted, not stored twice."""
+    """Store rejects; one that lies there already is counted, not stored twice.
+
+    ``read_anew`` says that the vendor gave them just now. A redrive only tries them again: they keep
+    the seq at which they were read, which is their version.
+    """
+    same = {"key": stream_key, "seq": seq, "slice_id": slice_id, "read_anew": read_anew}
     with connection.cursor() as cursor:
-        cursor.executemany(_KEEP, [_reject_row(r, stream_key, seq, slice_id) for r in rejects])
+        cursor.executemany(_KEEP, [{**same, **_reject_row(reject)} for reject in rejects])
+
+
+def name_rejects(
+    connection: psycopg.Connection[Any], redriven: Sequence[tuple[int, str]], *, stream_key: str
+) -> None:
+    """Give rejects that had no sound id the one that is read in them now, so that they can be settled."""
+    if redriven:
+        numbers, names = zip(*redriven, strict=True)
+        found = {"key": stream_key, "numbers": list(numbers), "names": list(names)}
+        connection.execute(_NAME, found)
 
 
 def settle_rejects(
-    connection: psycopg.Connection[Any], *, stream_key: str, seq: int, superseded: Sequence[str]
+    connection: psycopg.Connection[Any],
+    *,
+    stream_key: str,
+    slice_id: str,
+    superseded: Sequence[str],
 ) -> None:
     """Close older rejects of records that this slice read and did not reject in the same form."""
-    connection.execute(_SETTLE, {"key": stream_key, "seq": seq, "superseded": list(superseded)})
+    found = {"key": stream_key, "slice_id": slice_id, "superseded": list(superseded)}
+    connection.execute(_SETTLE, found)
 
 
-def _reject_row(reject: Reject, stream_key: str, seq: int, slice_id: str) -> dict[str, Any]:
-    raw = reject.raw.replace("\0", "\\u0000")
-    digest = hashlib.md5(raw.encode(errors="backslashreplace"), usedforsecurity=False).digest()
+def storable(text: str) -> str:
+    """The text as Postgres can keep it: NUL and halves of surrogate pairs become escapes."""
+    return text.replace("\0", "\\u0000").encode(errors="backslashreplace").decode()
+
+
+def _reject_row(reject: Reject) -> dict[str, Any]:
+    raw = storable(reject.raw)
     return {
-        "key": stream_key,
-        "record_id": None
-        if reject.record_id is None
-        else reject.record_id.replace("\0", "\\u0000"),
-        "field": reject.field,
-        "reason": reject.reason.replace("\0", "\\u0000"),
+        "record_id": None if reject.record_id is None else storable(reject.record_id),
+        "field": None if reject.field is None else storable(reject.field),
+        "reason": storable(reject.reason),
         "raw": raw,
-        "digest": uuid.UUID(bytes=digest),
-        "seq": seq,
-        "slice_id": slice_id,
+        "digest": uuid.UUID(bytes=hashlib.md5(raw.encode(), usedforsecurity=False).digest()),
     }
 
 
@@ -223,8 +264,15 @@ SELECT stream_key, client_id, source, stream, %(record_id)s, %(field)s, %(reason
        %(seq)s, %(slice_id)s
   FROM sluice.sync_commit WHERE stream_key = %(key)s
 ON CONFLICT (stream_key, raw_digest) WHERE resolved_at IS NULL
-DO UPDATE SET times = r.times + 1, last_seen_at = now(), seq = excluded.seq, slice_id = excluded.slice_id,
+DO UPDATE SET times = r.times + 1, last_seen_at = now(), slice_id = excluded.slice_id,
+              seq = CASE WHEN %(read_anew)s THEN excluded.seq ELSE r.seq END,
               reason = excluded.reason, field = excluded.field
+""")
+
+_NAME = sql.SQL("""
+UPDATE sluice.rejects r SET record_id = n.name
+  FROM unnest(%(numbers)s::bigint[], %(names)s::text[]) AS n (number, name)
+ WHERE r.reject_id = n.number AND r.stream_key = %(key)s AND r.record_id IS NULL
 """)
 
 _SETTLE = sql.SQL("""
@@ -232,5 +280,5 @@ UPDATE sluice.rejects r
    SET resolved_at = now(),
        resolution = CASE WHEN r.record_id = ANY(%(superseded)s) THEN 'superseded' ELSE 'loaded' END
   FROM incoming i
- WHERE r.stream_key = %(key)s AND r.resolved_at IS NULL AND r.seq < %(seq)s AND r.record_id = i.id
+ WHERE r.stream_key = %(key)s AND r.resolved_at IS NULL AND r.slice_id <> %(slice_id)s AND r.record_id = i.id
 """)

@@ -16,20 +16,29 @@ import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, LiteralString
+from urllib.parse import quote, urlencode
 
 import psycopg
 from psycopg import conninfo
 
 from sluice.core.errors import DatabaseUnavailable, SettingInvalid
+from sluice.postgres.connection import check_url, first_line
 
 TABLE = "sluice_migrations"
 LOCK_ID = 7_236_845_012
-LOCK_WAIT_S = 600
+LOCK_POLL_S = 0.25
+LOCK_WAIT = timedelta(seconds=240)
+RUN_LIMIT = timedelta(seconds=600)
+"""For one file. Waiting and one long file together stay within a Lambda's 15 minutes: it must answer."""
+
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
 
 _MARKS: LiteralString = """
@@ -70,35 +79,59 @@ def find_migrations(folder: Path) -> Sequence[Migration]:
     return list(found.values())
 
 
-def apply_migrations(url: str, *, phase: str, folder: Path) -> Sequence[str]:
+def apply_migrations(
+    url: str,
+    *,
+    phase: str,
+    folder: Path,
+    lock_wait: timedelta = LOCK_WAIT,
+    run_limit: timedelta = RUN_LIMIT,
+) -> Sequence[str]:
     """Apply what is missing of ``phase`` and return the file names. Safe to repeat and to race.
 
-    Raises SettingInvalid when an applied file was changed or a migration fails.
+    Raises SettingInvalid when an applied file was changed or a migration fails, DatabaseUnavailable
+    when the database does not answer or another deploy applies migrations for too long.
     """
     migrations = find_migrations(folder)
-    with _alone(url) as connection:
+    with _alone(url, lock_wait) as connection:
         connection.execute(_MARKS)
         _check_applied(connection, migrations)
         done = _versions(connection)
         missing = [m for m in migrations if m.phase == phase and m.version not in done]
         for migration in missing:
-            _drop_invalid_indexes(connection)
-            _apply(url, migration)
+            _drop_invalid_indexes(connection, migration)
+            _apply(url, migration, run_limit)
         _note_checksums(connection, migrations)
         connection.execute("GRANT SELECT ON public.sluice_migrations TO sluice_app")
     return [m.path.name for m in missing]
 
 
 @contextmanager
-def _alone(url: str) -> Iterator[psycopg.Connection[Any]]:
+def _alone(url: str, wait: timedelta) -> Iterator[psycopg.Connection[Any]]:
     """A connection that holds the lock; it goes with the connection, however that ends."""
     try:
-        with psycopg.connect(url, autocommit=True, connect_timeout=10) as connection:
-            connection.execute(f"SET lock_timeout = '{LOCK_WAIT_S}s'")
-            connection.execute("SELECT pg_advisory_lock(%s)", (LOCK_ID,))
+        with psycopg.connect(check_url(url), autocommit=True, connect_timeout=10) as connection:
+            limit = f"{int(LOCK_WAIT.total_seconds())}s"
+            connection.execute("SELECT set_config('lock_timeout', %s, false)", (limit,))
+            _acquire(connection, wait)
             yield connection
     except psycopg.OperationalError as error:
-        raise DatabaseUnavailable(f"migrations: {str(error).strip()}") from error
+        raise DatabaseUnavailable(f"migrations: {first_line(error)}") from error
+
+
+def _acquire(connection: psycopg.Connection[Any], wait: timedelta) -> None:
+    """Ask for the lock until it is ours, never wait inside the database for it.
+
+    A waiting statement holds a snapshot, and the holder's CREATE INDEX CONCURRENTLY waits for the end
+    of every snapshot: the two deploys would wait for each other.
+    """
+    deadline = time.monotonic() + wait.total_seconds()
+    while connection.execute("SELECT pg_try_advisory_lock(%s)", (LOCK_ID,)).fetchone() != (True,):
+        if time.monotonic() >= deadline:
+            raise DatabaseUnavailable(
+                f"migrations: another deploy applies them and did not end within {wait.total_seconds():.0f} s"
+            )
+        time.sleep(LOCK_POLL_S)
 
 
 def _check_applied(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) -> None:
@@ -115,31 +148,38 @@ def _versions(connection: psycopg.Connection[Any]) -> set[str]:
     return {row[0] for row in connection.execute("SELECT version FROM public.sluice_migrations")}
 
 
-def _drop_invalid_indexes(connection: psycopg.Connection[Any]) -> None:
+def _drop_invalid_indexes(connection: psycopg.Connection[Any], migration: Migration) -> None:
     """A CREATE INDEX CONCURRENTLY that was killed leaves an invalid index, which IF NOT EXISTS would
-    take for the finished one."""
+    take for the finished one. Only those that this migration names are ours to drop."""
+    named = set(re.findall(r"\w+", migration.path.read_text(encoding="utf-8")))
     rows = connection.execute(
-        "SELECT format('%I.%I', n.nspname, c.relname) FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid"
-        " JOIN pg_namespace n ON n.oid = c.relnamespace"
+        "SELECT c.relname, format('%I.%I', n.nspname, c.relname)"
+        " FROM pg_index i JOIN pg_class c ON c.oid = i.indexrelid JOIN pg_namespace n ON n.oid = c.relnamespace"
         " WHERE NOT i.indisvalid AND n.nspname IN ('sluice', 'public')"
     ).fetchall()
-    for (name,) in rows:
-        connection.execute(f"DROP INDEX CONCURRENTLY {name}")
+    for name, quoted in rows:
+        if name in named:
+            connection.execute(f"DROP INDEX CONCURRENTLY {quoted}")
 
 
-def _apply(url: str, migration: Migration) -> None:
+def _apply(url: str, migration: Migration, limit: timedelta) -> None:
     with tempfile.TemporaryDirectory(prefix="sluice-migrate-") as folder:
         shutil.copy(migration.path, folder)
         command = [str(_dbmate(Path(folder))), "--migrations-dir", folder, "--migrations-table", TABLE,
                    "--no-dump-schema", "migrate"]  # fmt: skip
-        done = subprocess.run(  # noqa: S603  # our own pinned program, nothing from outside in its arguments
-            command,
-            env={"PATH": os.environ.get("PATH", ""), "DATABASE_URL": _for_dbmate(url)},
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=LOCK_WAIT_S,
-        )
+        try:
+            done = subprocess.run(  # noqa: S603  # our own pinned program, nothing from outside in its arguments
+                command,
+                env={"PATH": os.environ.get("PATH", ""), "DATABASE_URL": _for_dbmate(url)},
+                capture_output=True,
+                text=True,
+                check=False,
+                timeout=limit.total_seconds(),
+            )
+        except subprocess.TimeoutExpired:
+            raise SettingInvalid(
+                f"migration {migration.path.name} did not end within {limit.total_seconds():.0f} s"
+            ) from None
     if done.returncode != 0:
         raise SettingInvalid(
             f"migration {migration.path.name} failed: {done.stderr.strip()[-1500:]}"
@@ -158,12 +198,17 @@ def _note_checksums(connection: psycopg.Connection[Any], migrations: Sequence[Mi
 
 
 def _for_dbmate(url: str) -> str:
-    """dbmate's driver insists on TLS unless told; psycopg's default is to prefer it."""
-    if "sslmode" in conninfo.conninfo_to_dict(url):
-        return url
-    local = conninfo.conninfo_to_dict(url).get("host") in {"127.0.0.1", "localhost", "::1"}
-    joint = "&" if "?" in url else "?"
-    return f"{url}{joint}sslmode={'disable' if local else 'require'}"
+    """The URL with every part escaped: dbmate reads it more strictly than libpq, and quotes what it
+    cannot read. Its driver insists on TLS unless told; psycopg's default is to prefer it."""
+    parts = {key: str(value) for key, value in conninfo.conninfo_to_dict(url).items()}
+    user, password, host, port, database = (
+        parts.pop(key, "") for key in ("user", "password", "host", "port", "dbname")
+    )
+    parts.setdefault("sslmode", "disable" if host in _LOOPBACK else "require")
+    address = f"[{host}]" if ":" in host else quote(host, safe="")
+    who = quote(user, safe="") + (f":{quote(password, safe='')}" if password else "")
+    place = f"{address}:{port}" if port else address
+    return f"postgresql://{who}@{place}/{quote(database, safe='')}?{urlencode(parts)}"
 
 
 def _dbmate(folder: Path) -> Path:

@@ -59,5 +59,5 @@ DELETE FROM sluice.sighting WHERE stream_key = %(key)s AND generation < %(before
 OPEN_REJECTS: LiteralString = """
 SELECT reject_id, record_id, raw, seq FROM sluice.rejects
  WHERE stream_key = %(key)s AND resolved_at IS NULL
- ORDER BY reject_id LIMIT %(limit)s
+ ORDER BY last_seen_at, reject_id LIMIT %(limit)s
 """

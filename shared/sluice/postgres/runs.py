@@ -11,6 +11,7 @@ import psycopg
 
 from sluice.core.keys import StreamKey
 from sluice.core.slices import Draft
+from sluice.postgres.loader import storable
 
 _BEGIN: LiteralString = """
 INSERT INTO sluice.run (run_id, stream_key, client_id, source, stream, partition, reason, started_at, last_progress_at)
@@ -115,5 +116,5 @@ def silent(tx: psycopg.Connection[Any], before: datetime, limit: int) -> Sequenc
 
 
 def _text(error: str | None) -> str | None:
-    """Postgres text holds no NUL; a vendor's answer quoted in an error may."""
-    return None if error is None else error.replace("\0", "\\u0000")[:2000]
+    """An error may quote a vendor's answer, in which anything can stand."""
+    return None if error is None else storable(error)[:2000]

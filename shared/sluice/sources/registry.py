@@ -48,6 +48,11 @@ def streams_of(source: str) -> Sequence[str]:
     return tuple(_source(source).streams)
 
 
+def setting_names(source: str) -> Sequence[str]:
+    """What a client's settings at this source may hold."""
+    return tuple(_source(source).settings.model_fields)
+
+
 def check_settings(
     source: str, settings: Mapping[str, Any], *, allow_loopback: bool = False
 ) -> dict[str, Any]:

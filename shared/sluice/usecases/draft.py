@@ -39,7 +39,13 @@ def page_draft(claim: Claim, step: ReadPages, reading: Reading, slice_id: str) -
 
 
 def reconcile_draft(claim: Claim, step: Reconcile, judgement: Judgement, slice_id: str) -> Drafted:
-    """A draft of removals. Once all are judged, the generation's sightings are no longer needed."""
+    """A draft of removals. Once all are judged, the generation's sightings are no longer needed.
+
+    Judging no row, with rows left to judge, counts as a vendor that waits: as slices without progress
+    it would go on for ever, unseen.
+    """
+    if not (judgement.done or judgement.gone or judgement.alive):
+        raise WaitForVendor("reconcile judged no row within the slice's budget")
     draft = Draft(
         slice_id=slice_id,
         run_id=run_of(claim),

@@ -1,6 +1,6 @@
 """Redrive: load rejects again as the present code understands them.
 
-Each keeps the seq of the slice that last met it as its version, so a row written since stays as it is.
+Each keeps its vendor's version, or else the seq at which it was read, so a row written since stays as it is.
 """
 
 from __future__ import annotations
@@ -20,11 +20,15 @@ def redrive_draft(stream: Stream, commits: Commits, claim: Claim, slice_id: str)
     """A draft of the stream's open rejects; the cursor stays where it is."""
     records: list[Record] = []
     rejects: list[Reject] = []
+    redriven: list[tuple[int, str]] = []
     for reject in commits.open_rejects(claim.key, limit=REJECTS_PER_SLICE):
         try:
-            records.append(replace(stream.record_of(reject.raw), version=reject.seq))
+            record = _as_old_as_it_is(stream.record_of(reject.raw), reject)
         except RowRejected as error:
             rejects.append(_still(reject, error))
+        else:
+            records.append(record)
+            redriven.append((reject.reject_id, record.id))
     return Draft(
         slice_id=slice_id,
         run_id=run_of(claim),
@@ -33,8 +37,13 @@ def redrive_draft(stream: Stream, commits: Commits, claim: Claim, slice_id: str)
         has_more=claim.has_more,
         records=records,
         rejects=rejects,
+        redriven=redriven,
         note=f"redrive of {len(records) + len(rejects)} rejects",
     )
+
+
+def _as_old_as_it_is(record: Record, reject: OpenReject) -> Record:
+    return record if record.version is not None else replace(record, version=reject.seq)
 
 
 def _still(reject: OpenReject, error: RowRejected) -> Reject:

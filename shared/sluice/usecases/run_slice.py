@@ -13,7 +13,6 @@ from datetime import datetime, timedelta
 
 from sluice.core.budget import Budget, Clock
 from sluice.core.errors import (
-    InvariantBroken,
     NotFound,
     PersonMustAct,
     RetryLater,
@@ -47,6 +46,9 @@ MOST_ATTEMPTS = 8
 """Slices in a row without progress before the run is given up until the next tick."""
 
 LONGEST_DELAY = timedelta(minutes=15)
+
+ASKED_BY_A_PERSON = ("manual", REDRIVE)
+"""Somebody waits for these: they are never dropped, and there is a run to look at even of nothing due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,27 +89,30 @@ def _run(message: SliceMessage, deadline: datetime, kit: Kit) -> SliceReport:
     if message.reason == "schedule" and lease.not_before and lease.not_before > kit.clock():
         kit.leases.release(lease, not_before=lease.not_before)
         return SliceReport(Outcome.WAITING, message.key, f"until {lease.not_before:%H:%M:%S} UTC")
+    work = _Slice(message, deadline, kit, stream, lease)
     try:
-        return _Slice(message, deadline, kit, stream, lease).run()
+        return work.run()
     except WaitForVendor as error:
         wait = _wait_of(error, message.attempt, kit.chance)
-        kit.leases.release(lease, not_before=kit.clock() + wait)
+        kit.leases.release(work.lease, not_before=kit.clock() + wait)
         raise
     except SluiceError:
         # Nothing was committed, or the commit's fate was looked up: let the next worker in at once.
-        kit.leases.release(lease)
+        kit.leases.release(work.lease)
         raise
 
 
 def _leave_or_wait(message: SliceMessage, held: LeaseHeld, kit: Kit) -> SliceReport:
-    """A held lease is an outcome. A continuation that overtook its sender's release waits for it.
+    """A held lease is an outcome. A continuation that overtook its sender's release waits for it, and
+    so does what a person asked for, of which the holder knows nothing.
 
     The holder began at ``base_seq``. If that is what we continue from, it does our work and will
     continue it. If it began earlier, it made the very slice that sent this message and is about to
     let go (or died after sending it), so the message must come back.
     """
     expected = message.expect_seq
-    if expected is None or held.base_seq >= expected:
+    asked = expected is None and message.reason in ASKED_BY_A_PERSON
+    if not asked and (expected is None or held.base_seq >= expected):
         return SliceReport(Outcome.LEASE_HELD, message.key, f"held by {held.owner}")
     lapse = max(held.until - kit.clock(), timedelta(0)) + timedelta(seconds=1)
     delay = min(timedelta(seconds=2**message.attempt), lapse)
@@ -119,12 +124,14 @@ def _leave_or_wait(message: SliceMessage, held: LeaseHeld, kit: Kit) -> SliceRep
         full_since=message.full_since,
         delay=delay,
     )
-    return SliceReport(Outcome.DEFERRED, message.key, f"held by {held.owner}, which is finishing")
+    return SliceReport(
+        Outcome.DEFERRED, message.key, f"held by {held.owner}; comes back in {delay}"
+    )
 
 
 @dataclass(slots=True)
 class _Slice:
-    """A slice in progress, once its lease is ours."""
+    """A slice in progress, once its lease is ours. ``lease`` changes when its token is lifted."""
 
     message: SliceMessage
     deadline: datetime
@@ -140,8 +147,8 @@ class _Slice:
         step = self.stream.next_step(
             claim.cursor, self.kit.clock(), full_since=self.message.full_since
         )
-        redrive = self.message.reason == REDRIVE
-        if step is None and not claim.has_more and claim.run_id is None and not redrive:
+        asked = self.message.reason in ASKED_BY_A_PERSON
+        if step is None and not claim.has_more and claim.run_id is None and not asked:
             self.kit.leases.release(self.lease)
             return self._report(Outcome.CAUGHT_UP, claim)
         return self._work(claim, step)
@@ -320,7 +327,7 @@ def _defer(message: SliceMessage, error: SluiceError, kit: Kit) -> SliceReport:
         kit.commits.note_failure(message.key, None, str(error), kit.clock())
     kit.messages.ask_for_slice(
         message.key,
-        reason=REDRIVE if message.reason == REDRIVE else "deferred",
+        reason=message.reason if message.reason in ASKED_BY_A_PERSON else "deferred",
         expect_seq=message.expect_seq,
         attempt=message.attempt + 1,
         full_since=message.full_since,
@@ -331,8 +338,6 @@ def _defer(message: SliceMessage, error: SluiceError, kit: Kit) -> SliceReport:
 
 def _fail_run(message: SliceMessage, error: SluiceError, kit: Kit) -> SliceReport:
     """End the run as failed, visibly. The cursor stays; the next tick begins a run where it stands."""
-    if isinstance(error, InvariantBroken):
-        raise error
     text = f"{type(error).__name__}: {error}"
     run_id = kit.commits.fail_run(
         message.key, error=text, reason=message.reason, run_id=kit.new_id(), now=kit.clock()

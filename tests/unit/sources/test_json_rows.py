@@ -111,6 +111,15 @@ def test_a_reject_keeps_the_id_it_has():
 
 
 @pytest.mark.parametrize(
+    "value", [b"[" * 9999 + b"]" * 9999, b"9" * 30, b"9" * 5000, b'"\\ud83d"', b"NaN"]
+)
+def test_a_reject_keeps_its_id_whatever_else_is_wrong(value):
+    """Where the row itself cannot be built, its id is still there to be read."""
+    (reject,) = read(page(b'{"a":%s,"id":"x-77","b":{"id":1}}' % value)).rejects
+    assert reject.record_id == "x-77"
+
+
+@pytest.mark.parametrize(
     "value",
     [
         b"18446744073709551615",

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 
 import pytest
 
 from sluice.core.errors import QueueUnavailable
 from sluice.core.keys import StreamKey
+from sluice.core.ports import OpenRun
 from sluice.core.slices import Lease, Outcome
 from sluice.dynamo.registry import RegistryEntry
 from sluice.usecases.clean_up import ABANDONED, LEASE_GRACE, SILENCE, CleanUp
@@ -151,3 +153,62 @@ def test_a_pass_is_bounded(world: World) -> None:
     world.clock.advance(minutes=5)
     assert world.clean_up().freed == 100
     assert world.clean_up().freed == 20
+
+
+def test_what_cleanup_asks_for_is_whatever_is_due_then(world: World) -> None:
+    """Without ``expect_seq``: only Postgres knows where the stream stands. Freed first, then received."""
+    dead_holder(world)
+    world.clock.advance(minutes=5)
+    world.clean_up()
+    (freed,) = world.messages.sent
+    assert (freed.message, freed.delay) == (asking("cleanup"), timedelta(seconds=1))
+    world.drain()
+    world.clock.advance(hours=1)
+    world.run(asking("manual", full_since=world.clock()))
+    world.messages.take_all()
+    world.clock.advance(minutes=21)
+    world.clean_up()
+    assert [sent.message for sent in world.messages.sent] == [asking("cleanup")]
+
+
+def test_a_run_silent_for_exactly_a_day_is_asked_once_more(world: World) -> None:
+    world.run(asking())
+    world.messages.take_all()
+    world.clock.at += ABANDONED
+    assert world.clean_up() == CleanUp(resent=1)
+
+
+def test_a_run_that_ended_while_cleanup_looked_is_not_counted_as_abandoned(world: World) -> None:
+    world.run(asking())
+    world.clock.at += ABANDONED + timedelta(seconds=1)
+    silent_runs = world.commits.silent_runs
+
+    def ended_meanwhile(*, before: datetime, limit: int) -> Sequence[OpenRun]:
+        seen = silent_runs(before=before, limit=limit)
+        world.drain()
+        return seen
+
+    world.commits.silent_runs = ended_meanwhile  # type: ignore[method-assign]
+    assert world.clean_up() == CleanUp()
+    assert [run.outcome for run in world.commits.database.runs] == ["completed"]
+
+
+def test_a_pass_over_silent_runs_is_bounded_too(world: World) -> None:
+    """Those silent for longest come first; the rest waits for the next pass."""
+    for number in range(120):
+        key = StreamKey(f"c{number:03}", "shop", "things")
+        claim = world.commits.claim(key, 1)
+        assert claim is not None
+        world.commits.open_run(claim, run_id=world.new_id(), reason="manual", now=world.clock())
+    world.clock.at += ABANDONED + timedelta(seconds=1)
+    assert world.clean_up().abandoned == 100
+    assert world.clean_up().abandoned == 20
+
+
+def test_a_tick_is_bounded_and_the_next_one_takes_the_rest() -> None:
+    clock, messages = Clock(), MemoryMessages()
+    registry = registry_of(*[StreamKey(f"c{number}", "shop", "things") for number in range(1001)])
+    assert plan(registry, messages, clock) == Planned(asked=1000, raced=0)
+    assert plan(registry, messages, clock) == Planned(asked=1, raced=0)
+    assert {sent.message.reason for sent in messages.sent} == {"schedule"}
+    assert len({sent.message.key for sent in messages.sent}) == 1001

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
@@ -57,7 +58,7 @@ class World:
 
     def new_id(self) -> str:
         self.ids += 1
-        return f"id-{self.ids}"
+        return str(uuid.UUID(int=self.ids))
 
     def kit(self, **other: Any) -> Kit:
         ports = Kit(

@@ -1,0 +1,60 @@
+"""What a person asks for is not lost, and leaves a run to look at: `sluice sync --follow` waits for it."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+
+from sluice.core.slices import Outcome
+from tests.unit.usecases.world import KEY, START, World, asking, catalogue
+
+
+@pytest.fixture
+def world() -> World:
+    """A vendor of five things, already in step."""
+    world = World()
+    world.vendor.things = catalogue(5)
+    world.sync()
+    return world
+
+
+def runs_of(world: World) -> list[tuple[str, str]]:
+    """Reason and outcome of every run."""
+    return [(run.reason, run.outcome) for run in world.commits.database.runs]
+
+
+def test_a_sync_of_nothing_due_is_a_run_that_read_nothing(world: World) -> None:
+    """The one who asked sees it end; a tick that finds nothing due leaves no run."""
+    before = len(runs_of(world))
+    assert world.run(asking("schedule")).outcome is Outcome.CAUGHT_UP
+    assert len(runs_of(world)) == before
+    report = world.run(asking("manual"))
+    assert (report.outcome, report.counts.read) == (Outcome.COMMITTED, 0)
+    assert runs_of(world)[before:] == [("manual", "completed")]
+    assert world.messages.sent == []
+    assert world.in_step()
+
+
+@pytest.mark.parametrize("reason", ["manual", "redrive"])
+def test_what_was_asked_while_somebody_works_comes_back(world: World, reason: str) -> None:
+    """The holder knows nothing of it: dropped, a full read or a redrive would never happen."""
+    item = world.leases.items[KEY]
+    item.owner, item.until = "busy", START + timedelta(days=1)
+    full_since = world.clock() if reason == "manual" else None
+    assert world.run(asking(reason, full_since=full_since)).outcome is Outcome.DEFERRED
+    (sent,) = world.messages.sent
+    assert (sent.message.reason, sent.message.full_since) == (reason, full_since)
+    assert (sent.message.attempt, sent.delay) == (1, timedelta(seconds=1))
+
+
+def test_a_full_read_asked_for_while_somebody_works_is_made_once_they_let_go(world: World) -> None:
+    """The lease lapses, the message that came back finds it free, and everything is read anew."""
+    world.clock.advance(hours=1)
+    world.vendor.things["t001"] = 2
+    item = world.leases.items[KEY]
+    item.owner, item.until = "busy", world.clock() + timedelta(seconds=90)
+    reports = world.sync(full_since=world.clock())
+    assert [report.outcome for report in reports[:2]] == [Outcome.DEFERRED, Outcome.DEFERRED]
+    assert sum(report.counts.updated for report in reports) == 1
+    assert world.in_step()
