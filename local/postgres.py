@@ -55,9 +55,10 @@ class Postgres:
     def url(self, database: str = "postgres", user: str = "postgres", password: str = "") -> str:
         return f"postgresql://{user}:{password or self.password}@127.0.0.1:{self.port}/{database}"
 
-    def start(self) -> None:
+    def start(self, **settings: str) -> None:
+        """Start it; ``settings`` win over those of every embedded server."""
         words: list[str | Path] = [binaries() / "postgres", "-D", self.folder, "-p", str(self.port)]
-        for name, value in SETTINGS.items():
+        for name, value in {**SETTINGS, **settings}.items():
             words += ["-c", f"{name}={value}"]
         self.program = start(
             "postgres", words, self.log, stop_signal=signal.SIGINT, unprivileged=True

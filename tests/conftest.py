@@ -31,9 +31,13 @@ def scratch() -> Iterator[Path]:
 
 @pytest.fixture(scope="session")
 def postgres_server(scratch: Path) -> Iterator[Postgres]:
-    """An embedded Postgres; use ``database`` for one of its databases."""
+    """An embedded Postgres; use ``database`` for one of its databases.
+
+    It does not wait for the disk, since it gets a new database for every other test: a test that
+    crashes a server starts one of its own.
+    """
     server = postgres.create(scratch / "postgres", scratch / "postgres.log")
-    server.start()
+    server.start(fsync="off", full_page_writes="off")
     yield server
     server.stop()
 
@@ -51,9 +55,9 @@ def migrated(postgres_server: Postgres) -> Database:
 def database(postgres_server: Postgres, migrated: Database) -> Iterator[Database]:
     """A fresh migrated database with its owner's and its application's URL; dropped afterwards."""
     name = f"t_{secrets.token_hex(6)}"
-    create = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER sluice_template_owner").format(
-        sql.Identifier(name), sql.Identifier(migrated.name)
-    )
+    create = sql.SQL(
+        "CREATE DATABASE {} TEMPLATE {} OWNER sluice_template_owner STRATEGY FILE_COPY"
+    ).format(sql.Identifier(name), sql.Identifier(migrated.name))
     postgres_server.execute(create)
     yield Database(
         name,

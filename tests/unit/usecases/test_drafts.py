@@ -11,8 +11,11 @@ import pytest
 from sluice.core.budget import Budget
 from sluice.core.errors import (
     CredentialsRefused,
+    DatabaseUnavailable,
     InvariantBroken,
     RequestRefused,
+    RowRejected,
+    SluiceError,
     VendorThrottled,
 )
 from sluice.core.keys import StreamKey
@@ -69,6 +72,15 @@ def test_the_error_that_cut_the_reading_goes_with_the_draft() -> None:
     error = VendorThrottled("429")
     reading = Reading({"page": 1}, pages=1, stopped_by=error)
     assert page_draft(CLAIM, ReadPages("crawl"), reading, "slice").stopped_by is error
+
+
+@pytest.mark.parametrize("error", [InvariantBroken("a bug"), DatabaseUnavailable("gone")])
+def test_only_what_concerns_the_vendor_is_kept_beside_the_pages(error: SluiceError) -> None:
+    """A bug is raised, and a store of ours that failed: neither becomes a footnote of a slice."""
+    stream = Listing(Vendor(catalogue(50), script=[None, error]))
+    with pytest.raises(type(error)):
+        read_pages(stream, ReadPages("crawl"), {}, budget())
+    assert stream.closed == 1
 
 
 def test_a_draft_needs_an_open_run() -> None:
@@ -187,6 +199,16 @@ def test_a_stop_while_judging_delays_the_continuation() -> None:
     assert world.messages.sent[0].delay == timedelta(seconds=7)
 
 
+def test_a_stop_before_the_first_candidate_is_obeyed_for_as_long_as_it_says() -> None:
+    """Nothing was judged, so nothing is committed, and the vendor's own delay is the message's."""
+    world = world_without("t001")
+    error = VendorThrottled("429", retry_after=timedelta(seconds=77))
+    world.vendor.point_read_fails = error
+    assert world.run(world.messages.take()[0]).outcome is Outcome.DEFERRED
+    assert world.messages.sent[0].delay == timedelta(seconds=77)
+    assert world.commits.database.runs[-1].last_error == "429"
+
+
 def test_reading_ahead_is_stopped_after_judging_too() -> None:
     world = world_without("t001")
     closed = world.stream.closed
@@ -261,6 +283,20 @@ def test_a_reject_that_still_cannot_be_read_stays_open() -> None:
     (reject,) = world.commits.database.open_rejects_of(KEY)
     assert (reject.record_id, reject.field, reject.times) == ("bad", "size", 2)
     assert (report.counts.rejected, report.detail) == (1, "redrive of 1 rejects")
+
+
+def test_a_reject_refused_again_keeps_its_own_id_and_text() -> None:
+    """The reason is today's; by id and text it is found again."""
+
+    class Unreadable(Listing):
+        def record_of(self, raw: str) -> Record:
+            raise RowRejected("still not", field="size")
+
+    world = world_with_a_reject()
+    (before,) = world.commits.database.open_rejects_of(KEY)
+    draft = redrive_draft(Unreadable(Vendor()), world.commits, CLAIM, "slice")
+    assert draft.rejects == [Reject("bad", "still not", "size", before.raw)]
+    assert (draft.records, draft.redriven) == ([], [])
 
 
 def test_a_reject_that_had_no_id_is_settled_by_the_one_that_is_read_now() -> None:

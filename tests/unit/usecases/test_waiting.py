@@ -186,10 +186,10 @@ def test_a_continuation_dropped_before_an_idle_holder_is_missed_by_cleanup(world
     (continuation,) = world.messages.take()
     claim, outcomes = world.commits.claim, []
 
-    def meanwhile(key: StreamKey, token: int) -> Claim | None:
+    def meanwhile(key: StreamKey, fencing_token: int) -> Claim | None:
         world.commits.claim = claim  # type: ignore[method-assign]
         outcomes.append(world.run(continuation).outcome)
-        return claim(key, token)
+        return claim(key, fencing_token)
 
     world.commits.claim = meanwhile  # type: ignore[method-assign]
     outcomes.append(world.run(first).outcome)
