@@ -20,6 +20,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 from sluice.core.budget import Budget
 from sluice.core.errors import (
     CredentialsRefused,
+    NotFound,
     SluiceError,
     VendorAnswerBroken,
     VendorThrottled,
@@ -168,6 +169,8 @@ class VendorHttp:
         self._nap(self._connection.pace.reserve(call.budget.time_left()))
         try:
             return read(self._ask(call))
+        except NotFound:
+            raise  # an answer like any other: of an object that is asked for to learn whether it is gone
         except SluiceError:
             self._count.failed()
             raise

@@ -134,6 +134,15 @@ def test_what_cannot_pass_is_not_tried_again(status):
     assert len(vendor.asked) == 1
 
 
+@pytest.mark.parametrize(("status", "errors"), [(404, 0), (410, 0), (422, 1)])
+def test_an_object_that_is_gone_is_an_answer_and_no_error(status, errors):
+    """Point reads ask in order to hear it: an error rate must not grow with what was removed."""
+    room = Room(Vendor(answer(status)))
+    with pytest.raises((RequestRefused, NotFound)):
+        room.get()
+    assert room.http.traffic().errors == errors
+
+
 def test_tries_end():
     """After the last attempt the vendor's error is raised as it is."""
     vendor = Vendor(answer(503))
