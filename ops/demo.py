@@ -26,7 +26,7 @@ from local.vendors.cars.models import Mutation
 from ops.acceptance import Check, check_line, check_runs, completed, exit_code_of
 from ops.clients import entries_of
 from ops.clients_file import Allowed, ClientsFile, read_clients_file, stream_settings
-from ops.failures import CommandFailed
+from ops.failures import FAILED, CommandFailed
 from ops.follow import SystemTime, Watch, follow
 from ops.memory import WorkerMemory, memory_line, memory_of
 from ops.progress import screen_for
@@ -52,7 +52,8 @@ class DemoResult:
 
     @property
     def exit_code(self) -> int:
-        return exit_code_of(self.checks)
+        """A demo that checked nothing has shown nothing."""
+        return exit_code_of(self.checks) if self.checks else FAILED
 
     def as_json(self) -> dict[str, Any]:
         return {**asdict(self), "passed": self.exit_code == 0, "exit_code": self.exit_code}
@@ -204,7 +205,7 @@ def client_id_key(client_id: str) -> str:
 def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
     """Bring the stack up, run both passes, take it down, whatever happens in between."""
     result = DemoResult(cars)
-    with stack_failures(), Stack() as stack:
+    with stack_failures(), Stack() as stack, _interrupts_told(console):
         started = time.monotonic()
         stack.up(
             lambda text: console.print(
@@ -236,6 +237,16 @@ def stack_failures() -> Iterator[None]:
         yield
     except StackFailed as error:
         raise CommandFailed(str(error)) from error
+
+
+@contextmanager
+def _interrupts_told(console: Console) -> Iterator[None]:
+    """Taking the stack down takes a moment, in which nothing else would be said."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.print("interrupted; taking the embedded stack down", soft_wrap=True)
+        raise
 
 
 def demo_clients(vendor_url: str, cars: int, folder: Path) -> ClientsFile:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -103,7 +102,7 @@ def test_no_process_seen_is_not_zero() -> None:
 def test_lambdas_own_reports_are_read_over_all_pages() -> None:
     """The highest of them; lines that only mention a report are none."""
     line = "REPORT RequestId: 1-2\tDuration: 5 ms\tMemory Size: 512 MB\tMax Memory Used: {} MB\t"
-    mention = json.dumps({"message": "REPORT RequestId: x\tMax Memory Used: 999 MB"})
+    mention = "a vendor said REPORT RequestId: x\tMax Memory Used: 999 MB\t"
     with stubbed("logs") as (client, stub):
         expected = {
             "logGroupName": "/aws/lambda/sluice-worker",

@@ -7,7 +7,13 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.errors import CredentialsRefused, InvariantBroken, NotFound, SluiceError
+from sluice.core.errors import (
+    CredentialsRefused,
+    InvariantBroken,
+    NotFound,
+    SecretMissing,
+    SluiceError,
+)
 from sluice.core.records import Cursor, Step
 from sluice.core.slices import Claim, Committed, Counts, Draft, Outcome
 from tests.memory.commits import MemoryCommits
@@ -28,6 +34,7 @@ def test_the_watermark_says_that_more_is_due_and_in_which_run(world: World) -> N
     item = world.leases.items[KEY]
     assert (item.has_more, item.run_id, item.continued_seq) == (True, report.run_id, 1)
     assert report.run_id == world.commits.database.runs[0].run_id
+    assert item.not_before is None, "no vendor asked for peace"
 
 
 def test_at_the_end_of_a_run_the_watermark_names_none(world: World) -> None:
@@ -118,7 +125,7 @@ def test_pages_before_an_error_that_needs_a_person_are_kept(
 
 
 def test_a_failed_run_that_never_began_says_why_it_was_asked_for(world: World) -> None:
-    world.vendor.script = [CredentialsRefused("401")]
+    world.streams.refuses = SecretMissing("secret 'x' is not there")
     report = world.run(asking("cleanup"))
     (run,) = world.commits.database.runs
     assert (run.reason, run.run_id) == ("cleanup", report.run_id)

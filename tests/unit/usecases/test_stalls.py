@@ -12,7 +12,7 @@ import pytest
 from sluice.core.slices import Outcome
 from sluice.messages import SliceMessage
 from tests.memory.streams import Vendor
-from tests.unit.usecases.world import Tape, World, asking, catalogue
+from tests.unit.usecases.world import KEY, Tape, World, asking, catalogue
 
 
 @dataclass
@@ -22,6 +22,8 @@ class Stall(Tape):
     world: World = field(default_factory=World)
     at_work_on: SliceMessage = field(default_factory=asking)
     stalled: bool = False
+    lag: int = 0
+    """By how much the watermark was behind Postgres when the stalled worker had ended."""
 
     def _moment(self) -> None:
         self.moments += 1
@@ -57,7 +59,9 @@ def run_with_a_stall(world: World, stall_at: int | None) -> tuple[Stall, Outcome
         tape.at_work_on = messages.pop(0)
         before = tape.stalled
         report = world.run(tape.at_work_on, kit)
-        ended = report.outcome if tape.stalled and not before else ended
+        if tape.stalled and not before:
+            ended = report.outcome
+            tape.lag = world.commits.database.streams[KEY].seq - world.leases.items[KEY].seq
         messages += world.messages.take_all()
     return tape, ended
 
@@ -84,6 +88,7 @@ def test_stalled_at_any_moment_it_wakes_up_and_harms_nothing(stall_at: int) -> N
     world = new_world()
     tape, _ = run_with_a_stall(world, stall_at)
     assert tape.stalled
+    assert tape.lag == 0, "it wrote its own, older watermark"
     assert world.in_step()
 
 
