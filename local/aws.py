@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from local.places import Places, free_port
-from local.processes import Program, StackFailed, kill_processes_of, start, tail
+from local.processes import Program, StackFailed, kill_processes_of, mark_of, start, tail
 
 REGION = "us-east-1"
 ROOT_KEY = "test"
@@ -55,6 +55,7 @@ class MiniStack:
         if not program.exists():
             raise StackFailed("the embedded AWS is not installed; run `make setup`")
         env = {
+            **mark_of(self.places.run),
             "PATH": os.environ.get("PATH", ""),
             "HOME": str(self.temp),
             "TMPDIR": str(self.temp),
@@ -71,7 +72,7 @@ class MiniStack:
         """Stop it, and the function processes that it may leave behind."""
         if self.program is not None:
             self.program.stop()
-        kill_processes_of(str(self.temp))
+        kill_processes_of(self.places.run, naming=str(self.temp))
         shutil.rmtree(self.temp, ignore_errors=True)
 
     def check_pollers(self) -> None:

@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 import os
-import subprocess
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import boto3
+from botocore.exceptions import ClientError
 
 from local.places import PROJECT, Places
-from local.processes import StackFailed
+from local.processes import StackFailed, start, tail
 
 STACK = "sluice"
 BUCKET = "sluice-artifacts"
@@ -28,12 +30,27 @@ class Deployment:
     places: Places
     environment: Mapping[str, str]
 
+    @contextmanager
+    def alone(self, waits: Callable[[], None] = lambda: None) -> Iterator[None]:
+        """All stacks of the project share one build, so one at a time makes it or deploys from it.
+
+        ``waits`` is told when another is at it. A killed holder lets go.
+        """
+        with (self._built / "lock").open("w") as lock:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                waits()
+                fcntl.flock(lock, fcntl.LOCK_EX)
+            yield
+
     def build(self) -> bool:
         """Build for this machine; False when nothing changed since the last build."""
         digest = _digest_of_sources()
         mark = self._built / "digest"
         if mark.exists() and mark.read_text(encoding="utf-8") == digest:
             return False
+        mark.unlink(missing_ok=True)  # a build that fails has already touched the last one
         self._sam("build", "--config-env", "local", "--build-dir", str(self._built / "build"),
                   "--cache-dir", str(self._built / "cache"))  # fmt: skip
         mark.write_text(digest, encoding="utf-8")
@@ -52,9 +69,12 @@ class Deployment:
         overrides = [f"{name}={value}" for name, value in parameters.items()]
         built = str(self._built / "build" / "template.yaml")
         configured = ["--config-file", str(PROJECT / "samconfig.toml"), "--config-env", "local"]
-        self._sam(
-            "deploy", *configured, "--template-file", built, "--parameter-overrides", *overrides
-        )
+        try:
+            self._sam(
+                "deploy", *configured, "--template-file", built, "--parameter-overrides", *overrides
+            )
+        except StackFailed as error:
+            raise StackFailed("\n".join([*self._failed_resources(), str(error)])) from error
         stacks = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
 
@@ -66,6 +86,16 @@ class Deployment:
             aws_access_key_id=self.environment["AWS_ACCESS_KEY_ID"],
             aws_secret_access_key=self.environment["AWS_SECRET_ACCESS_KEY"],
         )
+
+    def _failed_resources(self) -> Iterator[str]:
+        """Which resources failed and why: in SAM's log that stands far above the rollback's end."""
+        try:
+            events = self.client("cloudformation").describe_stack_events(StackName=STACK)
+        except ClientError:  # it failed before there was a stack
+            return
+        for event in reversed(events["StackEvents"]):
+            if event["ResourceStatus"].endswith("_FAILED") and event.get("ResourceStatusReason"):
+                yield f"{event['LogicalResourceId']}: {event['ResourceStatusReason']}"
 
     @property
     def _built(self) -> Path:
@@ -84,19 +114,15 @@ class Deployment:
         if not sam.exists():
             raise StackFailed("the SAM CLI is not installed; run `make setup`")
         log = self.places.logs / f"sam-{command}.log"
-        with log.open("wb") as output:
-            done = subprocess.run(
-                [str(sam), command, *words],
-                cwd=PROJECT,
-                env=self._sam_environment(),
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                check=False,
-            )
-        if done.returncode != 0:
-            end = log.read_text(encoding="utf-8", errors="replace").splitlines()[-25:]
-            raise StackFailed(f"sam {command} failed:\n" + "\n".join(end))
+        log.unlink(missing_ok=True)
+        program = start(f"sam {command}", [sam, command, *words], log, env=self._sam_environment())
+        try:
+            code = program.process.wait()
+        except BaseException:
+            program.kill_with_children()
+            raise
+        if code != 0:
+            raise StackFailed(f"sam {command} failed; {log} ends:\n{tail(log, 25)}")
 
     def _sam_environment(self) -> dict[str, str]:
         tools = PROJECT / ".sluice" / "tools"

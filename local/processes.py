@@ -17,6 +17,10 @@ from pathlib import Path
 STOP_S = 10.0
 PR_SET_PDEATHSIG = 1
 
+MARK = "SLUICE_STACK"
+"""In the environment of every program of a stack: the folder of what goes away with it. A command line
+would not do: not every program names the folder there, and an editor or a `tail -f` does."""
+
 
 class StackFailed(Exception):
     """A program of the stack did not start, or stopped by itself. Says where its log is."""
@@ -44,6 +48,12 @@ class Program:
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait(patience_s)
+
+    def kill_with_children(self) -> None:
+        """At once, with what it started. For programs that are interrupted, not stopped."""
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self.process.pid, signal.SIGKILL)  # it leads a group of its own, see start()
+        self.process.wait()
 
     def wait_until(self, ready: Callable[[], bool], patience_s: float = 30.0) -> None:
         """Poll ``ready``; StackFailed with the log's end when the program dies or takes too long."""
@@ -107,20 +117,30 @@ def tail(log: Path, lines: int = 15) -> str:
     return "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:])
 
 
-def processes_of(marker: str) -> Iterator[tuple[int, str]]:
-    """Pids and command lines that contain ``marker`` (Linux; nothing elsewhere). Not this process."""
-    for folder in Path("/proc").glob("[0-9]*"):
+def mark_of(run: Path) -> dict[str, str]:
+    """What stands in the environment of a stack's programs, by its folder ``run``."""
+    return {MARK: str(run)}
+
+
+def processes_of(folder: str | Path, naming: str = "") -> Iterator[tuple[int, str]]:
+    """Pids and command lines of a stack's programs (Linux; nothing elsewhere). Not this process.
+
+    ``folder`` is the stack's root or its ``run``; ``naming`` leaves only commands that contain it.
+    """
+    marks = {f"{MARK}={folder}".encode(), f"{MARK}={folder}/run".encode()}
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            command = (
-                (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-            )
-            if marker in command and int(folder.name) != os.getpid():
-                yield int(folder.name), command
+            if marks.isdisjoint((process / "environ").read_bytes().split(b"\0")):
+                continue
+            words = (process / "cmdline").read_bytes()
+            command = words.replace(b"\0", b" ").decode(errors="replace")
+            if naming in command and int(process.name) != os.getpid():
+                yield int(process.name), command
 
 
-def kill_processes_of(marker: str) -> int:
+def kill_processes_of(folder: str | Path, naming: str = "") -> int:
     """Kill what an earlier stack left behind; returns how many were there."""
-    found = [pid for pid, _ in processes_of(marker)]
+    found = [pid for pid, _ in processes_of(folder, naming)]
     for pid in found:
         with contextlib.suppress(ProcessLookupError):
             os.kill(pid, signal.SIGKILL)

@@ -16,7 +16,7 @@ from types import TracebackType
 from typing import Self
 
 from local.places import PROJECT, Places, read_env
-from local.processes import StackFailed, processes_of
+from local.processes import StackFailed, mark_of, processes_of
 from local.supervisor import sweep
 
 STOP_S = 30.0
@@ -58,9 +58,18 @@ class Stack:
     def up(self, say: Say = lambda _: None) -> dict[str, str]:
         """Start everything and deploy; returns the endpoints. StackFailed says what did not work.
 
-        A stack already up (or left over from a crash) is taken down first.
+        A stack already up (or left over from a crash) is taken down first. Interrupted or failed, it
+        leaves nothing.
         """
         self.down()
+        try:
+            self._start(say)
+        except BaseException:
+            self.down()
+            raise
+        return read_env(self.places.env)
+
+    def _start(self, say: Say) -> None:
         self.places.make()
         words = [sys.executable, "-m", "local.supervisor", "--root", str(self.places.root)]
         errors = (self.places.logs / "supervisor.log").open("ab")
@@ -68,6 +77,7 @@ class Stack:
             self._process = subprocess.Popen(
                 [*words, "--owned"] if self._owned else words,
                 cwd=PROJECT,
+                env={**os.environ, **mark_of(self.places.run)},
                 stdin=subprocess.PIPE if self._owned else subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
                 stderr=errors,
@@ -76,7 +86,6 @@ class Stack:
             )
         self.places.pid.write_text(str(self._process.pid), encoding="utf-8")
         self._listen(self._process, say)
-        return read_env(self.places.env)
 
     def down(self) -> None:
         """Stop the stack, wherever it was started, and whatever a killed one left."""
@@ -99,8 +108,9 @@ class Stack:
     def worker_processes(self, function: str = "") -> Sequence[WorkerProcess]:
         """Processes of deployed functions, those whose name contains ``function``."""
         found = []
-        for pid, command in processes_of(str(self.places.run)):
-            if "_worker.py" in command and f"ministack-lambda-sluice-{function}" in command:
+        of_function = f"ministack-lambda-sluice-{function}"
+        for pid, command in processes_of(self.places.run, naming=of_function):
+            if "_worker.py" in command:
                 with contextlib.suppress(OSError, StopIteration):
                     found.append(WorkerProcess(pid, _function_of(command), _peak_rss_mb(pid)))
         return found
@@ -120,7 +130,6 @@ class Stack:
             if told["kind"] == "up":
                 return
             if told["kind"] == "failed":
-                process.wait(STOP_S)
                 raise StackFailed(told["text"])
             say(told["text"])
         log = self.places.logs / "supervisor.log"
@@ -130,9 +139,13 @@ class Stack:
         with contextlib.suppress(OSError, ValueError):
             pid = int(self.places.pid.read_text(encoding="utf-8"))
             command = Path(f"/proc/{pid}/cmdline")
-            if not Path("/proc").exists() or b"local.supervisor" in command.read_bytes():
+            if not Path("/proc").exists() or self._supervises_this(command.read_bytes()):
                 return pid
         return None
+
+    def _supervises_this(self, command: bytes) -> bool:
+        """The number in the file may by now be another process's, another stack's even."""
+        return {b"local.supervisor", os.fsencode(self.places.root)} <= set(command.split(b"\0"))
 
     def _wait(self, pid: int) -> None:
         """Until the supervisor is gone, or patience is."""

@@ -113,10 +113,11 @@ class Running:
         cloud.start()
         say("step", f"Embedded AWS on port {cloud.port}, IAM enforced")
         deployment = Deployment(self.places, cloud.environment())
-        built = deployment.build()
-        say("step", "sam build: done" if built else "sam build: nothing changed since the last one")
         names = _make_secrets(deployment, {"database": app_url, "migrations": owner_url})
-        outputs = deployment.deploy(names["database"], names["migrations"])
+        with deployment.alone(lambda: say("step", "waiting for another stack's build")):
+            built = deployment.build()
+            say("step", f"sam build: {'done' if built else 'nothing changed since the last one'}")
+            outputs = deployment.deploy(names["database"], names["migrations"])
         cloud.check_pollers()
         say("step", "sam deploy: the real template is deployed, migrations are applied")
         self.names |= {
@@ -145,7 +146,7 @@ def _make_secrets(deployment: Deployment, values: dict[str, str]) -> dict[str, s
 
 def sweep(places: Places) -> None:
     """Remove what a stack that was killed left behind: its programs and its temp folders."""
-    kill_processes_of(str(places.run))
+    kill_processes_of(places.run)
     shutil.rmtree(places.run, ignore_errors=True)
     places.env.unlink(missing_ok=True)
 
@@ -180,6 +181,7 @@ def main() -> int:
         say("failed", str(error))
         return 1
     finally:
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is on its way down already
         running.down()
     return 0
 

@@ -248,6 +248,15 @@ def test_a_vendor_version_does_not_have_to_rise_for_a_row_to_come_back(store: St
     assert not store.rows("acme")["a"].deleted
 
 
+def test_a_tombstone_is_no_older_than_the_row_it_lies_on(store: Store) -> None:
+    """A vendor's versions may be far above our seq: an older one does not bring the row back."""
+    worker = Worker(store)
+    worker.commit(thing("a", 1, version=700))
+    worker.commit(deletions=["a"], deleted_generation=1)
+    assert worker.commit(thing("a", 2, version=650)).counts == Counts(read=1, stale=1)
+    assert store.rows("acme")["a"].deleted
+
+
 def test_removing_and_archiving_touch_one_clients_rows(store: Store) -> None:
     Worker(store, OTHER).commit(thing("a"), thing("b"))
     worker = Worker(store)

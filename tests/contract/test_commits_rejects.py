@@ -179,6 +179,20 @@ def test_a_redriven_row_that_was_written_since_is_superseded(store: Store) -> No
     assert [(r.record_id, r.resolution) for r in store.rejects()] == [("a", "superseded")]
 
 
+def test_a_redriven_row_of_the_very_slice_that_wrote_the_stored_one_is_superseded(
+    store: Store,
+) -> None:
+    """A listing that held an id twice, once unreadable: what could be read stands."""
+    worker = Worker(store)
+    worker.commit(thing("a", 5), rejects=[Reject(None, "no id", "id", "{}")])
+    (reject,) = store.commits.open_rejects(KEY, limit=1)
+    mended, named = thing("a", 1, reject.seq), [(reject.reject_id, "a")]
+    counts = redrive(store, worker, mended, rejects=[], redriven=named)
+    assert counts == Counts(read=1, stale=1)
+    assert store.rows("acme")["a"].size == 5
+    assert [r.resolution for r in store.rejects()] == ["superseded"]
+
+
 def test_naming_a_reject_never_renames_one(store: Store) -> None:
     """Nor one of another stream, whatever number is named."""
     Worker(store, OTHER).commit(rejects=[Reject(None, "no id", "id", "{}")])

@@ -69,19 +69,30 @@ def test_a_run_is_abandoned_once_and_only_while_open(store: Store) -> None:
 
 
 def test_silent_runs_come_oldest_first_and_no_more_than_asked_for(store: Store) -> None:
-    """A run that never claimed, or has ended, is not among them."""
-    keys = [StreamKey(f"c{number}", "shop", "things") for number in (2, 0, 1, 3)]
-    for key in keys:
+    """Those that have ended are not among them."""
+    began = {
+        name: NOW + timedelta(minutes=minutes)
+        for name, minutes in (("b", 3), ("d", 0), ("a", 1), ("c", 2))
+    }
+    for name, now in began.items():
+        key = StreamKey(name, "shop", "things")
         claim = store.commits.claim(key, 1)
         assert claim is not None
-        began = NOW + timedelta(minutes=int(key.client_id[1]))
-        store.commits.open_run(claim, run_id=str(uuid.uuid4()), reason="schedule", now=began)
-    ended = store.commits.silent_runs(before=NOW + timedelta(hours=1), limit=1)[0]
-    assert ended.key.client_id == "c0"
-    store.commits.abandon_run(ended.run_id, NOW)
+        store.commits.open_run(claim, run_id=str(uuid.uuid4()), reason="schedule", now=now)
+    (oldest,) = store.commits.silent_runs(before=NOW + timedelta(hours=1), limit=1)
+    assert oldest.key.client_id == "d"
+    store.commits.abandon_run(oldest.run_id, NOW)
     found = store.commits.silent_runs(before=NOW + timedelta(hours=1), limit=2)
-    assert [run.key.client_id for run in found] == ["c1", "c2"]
-    assert found[0].last_progress_at == found[0].started_at == NOW + timedelta(minutes=1)
+    assert [run.key.client_id for run in found] == ["a", "c"]
+    assert found[0].last_progress_at == found[0].started_at == began["a"]
+
+
+def test_a_run_of_a_stream_that_was_never_claimed_is_not_revived(store: Store) -> None:
+    """It has failed before there was anything to go on with."""
+    store.commits.fail_run(
+        KEY, error="no such secret", reason="schedule", run_id=str(uuid.uuid4()), now=NOW
+    )
+    assert store.commits.silent_runs(before=NOW + timedelta(hours=1), limit=5) == []
 
 
 def test_a_silent_run_stands_where_its_stream_stands(store: Store) -> None:

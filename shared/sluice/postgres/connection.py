@@ -7,6 +7,9 @@ URL's matter (``sslmode=verify-full`` in production).
 
 from __future__ import annotations
 
+import os
+import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -20,6 +23,11 @@ from psycopg.rows import TupleRow
 from sluice.core.errors import DatabaseUnavailable, SettingInvalid
 
 CONNECT_TIMEOUT_S = 5
+SERVER_WAIT_S = 5
+"""How long a transaction may take to begin. A pooler whose database is away keeps clients that it knows
+waiting (PgBouncer for 120 s: longer than a function lives), where no timeout of the server runs. Twice
+this, for a commit and its look-up, fits the time that a slice keeps for them."""
+
 STATEMENT_TIMEOUT = timedelta(seconds=20)
 LOCK_TIMEOUT = timedelta(seconds=10)
 IDLE_TIMEOUT = timedelta(seconds=20)
@@ -71,10 +79,11 @@ class PostgresConnection:
         """
         try:
             connection = self._open()
-            with connection.transaction():
+            with _cut_after(SERVER_WAIT_S, connection) as begun, connection.transaction():
                 connection.execute(_TIMEOUTS, self._timeouts)
+                begun()
                 yield connection
-        except psycopg.Error as error:
+        except (psycopg.Error, ValueError) as error:
             if not isinstance(error, UNAVAILABLE) and not self._is_broken():
                 raise
             self.close()
@@ -88,7 +97,7 @@ class PostgresConnection:
 
     def _is_broken(self) -> bool:
         """Whatever the error is called: PgBouncer answers twice for a server that was ended while idle,
-        and psycopg calls that an InternalError."""
+        and psycopg calls that an InternalError; at the end of a COPY, a ValueError."""
         return self._connection is not None and self._connection.broken
 
     def _open(self) -> psycopg.Connection[Any]:
@@ -101,6 +110,28 @@ class PostgresConnection:
                 application_name=self._application_name,
             )
         return self._connection
+
+
+@contextmanager
+def _cut_after(seconds: float, connection: psycopg.Connection[Any]) -> Iterator[Callable[[], None]]:
+    """Shut the connection's socket after ``seconds``, unless what this gives was called before."""
+    timer = threading.Timer(seconds, _shut, [connection])
+    timer.daemon = True
+    timer.start()
+
+    def stop() -> None:
+        timer.cancel()
+        timer.join()  # not to meet a socket that is somebody else's by then
+
+    try:
+        yield stop
+    finally:
+        stop()
+
+
+def _shut(connection: psycopg.Connection[Any]) -> None:
+    with socket.socket(fileno=os.dup(connection.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
 
 
 def check_url(url: str) -> str:
