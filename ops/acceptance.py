@@ -41,10 +41,11 @@ def exit_code_of(checks: Sequence[Check]) -> int:
 
 
 def check_line(check: Check) -> Text:
-    """``ok`` or ``MISSED``, and what was measured beside what was wanted."""
+    """``ok`` or ``MISSED``, and what was measured; what was wanted too, where that says more."""
     mark, style = ("ok    ", "green") if check.passed else ("MISSED", "bold red")
     text = Text.assemble((mark, style), f"  {printable(check.name)}: {printable(check.measured)}")
-    return text.append(f" (wanted {check.wanted})" if check.wanted != check.measured else "")
+    is_bound = check.wanted.startswith(("<=", ">="))
+    return text if check.passed and not is_bound else text.append(f" (wanted {check.wanted})")
 
 
 def completed(runs: Sequence[RunFigures], name: str = "every run completed") -> Check:

@@ -218,7 +218,7 @@ def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
             target.database() as connection,
             CarsVendorControl(target.name("VENDOR_CARS_URL")) as vendor,
         ):
-            clients = demo_clients(target.name("VENDOR_CARS_URL"), cars, stack.places.root)
+            clients = demo_clients(target.name("VENDOR_CARS_URL"), cars, stack.places.run)
             _prepare_vendor(target, vendor, clients, cars)
             memory = memory_of(target, datetime.now(UTC))
             Demo(target, vendor, connection, console, clients, memory, result).run()

@@ -88,9 +88,11 @@ def test_a_run_without_requests_has_no_error_rate() -> None:
 
 
 def test_a_check_says_what_was_measured_and_what_was_wanted() -> None:
-    """A mark that stands out, then the figures; where both are the same, once is enough."""
+    """A mark that stands out, then the figures; the bound also when it was kept, to see how well."""
     bad = Check("rows/s", ">= 500.0", "312.0", passed=False)
     assert check_line(bad).plain == "MISSED  rows/s: 312.0 (wanted >= 500.0)"
+    good = Check("rows/s", ">= 500.0", "812.0", passed=True)
+    assert check_line(good).plain == "ok      rows/s: 812.0 (wanted >= 500.0)"
     assert check_line(completed([run()])).plain == "ok      every run completed: all"
     assert "harbour-motors: running" in check_line(completed([running()])).plain
     assert "there was no run" in check_line(completed([])).plain
