@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import json
-import os
-import signal
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -49,15 +47,21 @@ def older_schema(deployed: Deployed) -> Iterator[None]:
         (REQUIRED_MIGRATION,),
     ).fetchall()
     try:
-        for worker in deployed.stack.worker_processes("worker"):
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(worker.pid, signal.SIGKILL)
+        start_workers_anew(deployed)
         yield
     finally:
         for row in mark:
             deployed.database.execute(
                 "INSERT INTO public.sluice_migrations (version) VALUES (%s)", (row["version"],)
             )
+
+
+def start_workers_anew(deployed: Deployed) -> None:
+    """As AWS does after a change of the function's configuration. Killed ones would be asked all the same
+    by the embedded AWS, which then waits for the function's whole timeout."""
+    function = {"FunctionName": deployed.names["SLUICE_WORKER_FUNCTION"]}
+    variables = deployed.aws("lambda").get_function_configuration(**function)["Environment"]
+    deployed.aws("lambda").update_function_configuration(**function, Environment=variables)
 
 
 def slices_logged(deployed: Deployed, key: StreamKey) -> list[dict[str, Any]]:
