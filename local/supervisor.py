@@ -16,6 +16,7 @@ import shutil
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -179,6 +180,10 @@ def main() -> int:
         _wait_for_the_end(owned=options.owned)
     except StackFailed as error:
         say("failed", str(error))
+        return 1
+    except Exception as error:  # noqa: BLE001  # the outermost edge: the owner must hear why
+        traceback.print_exc()
+        say("failed", f"{type(error).__name__}: {error}")
         return 1
     finally:
         signal.signal(signal.SIGTERM, signal.SIG_IGN)  # it is on its way down already

@@ -35,6 +35,7 @@ def checkout(stack_folder: Path) -> Path:
     shutil.copytree(PROJECT, folder, ignore=shutil.ignore_patterns(*NOT_COPIED, "tests", "docs"))
     (folder / ".sluice").mkdir()
     for name in SHARED:
+        (PROJECT / name).mkdir(parents=True, exist_ok=True)  # nothing may have been built yet
         (folder / name).symlink_to(PROJECT / name)
     return folder
 
