@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Literal
 
-Cut = Literal["unheard", "unanswered", "late"]
+Cut = Literal["unheard", "unanswered", "late", "swallowed"]
 
 
 @dataclass
@@ -19,6 +19,7 @@ class TcpProxy:
 
     ``unheard``: the word never reaches the server. ``unanswered``: the server hears it and answers, and
     the answer is lost. ``late``: the client is cut off first, and the server hears the word after that.
+    ``swallowed``: nobody hears it, and nobody is cut off: the client waits.
     """
 
     target: tuple[str, int]
@@ -70,6 +71,8 @@ class TcpProxy:
     def _break(self, client: socket.socket, server: socket.socket, data: bytes) -> None:
         how = self._armed[1] if self._armed else "unheard"
         self._armed, self.cuts = None, self.cuts + 1
+        if how == "swallowed":
+            return
         if how == "unanswered":
             self._muted.add(server)
             server.sendall(data)
