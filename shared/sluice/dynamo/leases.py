@@ -4,8 +4,10 @@ The fencing token lives in the item and must only rise, so the item must never g
 item would begin again at 1, and its holder would have to be lifted over the database's fence.
 
 Attributes: ``stream_key``, ``fencing_token``, ``lease_owner``, ``lease_until`` (epoch ms),
-``leased`` ("yes" while held: the index of held leases is sparse), ``base_seq`` (``seq`` as it was
-when the holder began), ``watermark`` (JSON), ``seq``, ``has_more``, ``run_id``, ``continued_seq``,
+``leased`` ("yes" while held: the index of held leases is sparse), ``base_seq`` (the seq that the
+holder works on from), ``taken_from`` (who held it when it was taken, or "nobody"),
+``delivery`` (the id of the message that the holder acts for), ``priority`` (that message's),
+``watermark`` (JSON), ``seq``, ``has_more``, ``run_id``, ``continued_seq``,
 ``not_before`` (epoch ms), ``updated_at`` (epoch ms, the holder's clock).
 """
 
@@ -20,8 +22,9 @@ from typing import TYPE_CHECKING
 from sluice.core.errors import InvariantBroken
 from sluice.core.keys import StreamKey
 from sluice.core.ports import StaleLease
+from sluice.core.priorities import Priority
 from sluice.core.records import Cursor
-from sluice.core.slices import Lease, LeaseHeld
+from sluice.core.slices import Lease, LeaseHeld, Resting
 from sluice.dynamo.items import (
     Item,
     Values,
@@ -39,6 +42,7 @@ if TYPE_CHECKING:
 
 INDEX = "leased-index"
 LEASED = "yes"
+NOBODY = "nobody"
 
 NOBODYS = "attribute_not_exists(lease_owner)"
 RAN_OUT = "lease_until <= :now"
@@ -49,10 +53,16 @@ UNTIL_AS_SEEN = "lease_until = :until"
 TO_ACQUIRE = f"{NOBODYS} OR {RAN_OUT} OR {OWNER_IS_ME}"
 """The last clause: botocore may resend a write whose answer was lost."""
 
+ORPHANED = "delivery = :delivery AND lease_until <= :orphaned_by"
+"""Its holder acted for the very message that we were given again, and its invocation is over."""
+
+RESTED = "attribute_not_exists(not_before) OR not_before <= :now"
+
 STILL_MINE = f"{TOKEN_AS_MINE} AND {OWNER_IS_ME}"
 TO_RAISE = f"({STILL_MINE} AND fencing_token < :to) OR (fencing_token = :to AND {OWNER_IS_ME})"
 """Tokens only rise. The second half: a resent write finds its own result."""
 
+NOBODY_ELSES = f"{TOKEN_AS_MINE} AND ({NOBODYS} OR {OWNER_IS_ME})"
 STILL_AS_SEEN = f"{STILL_MINE} AND {UNTIL_AS_SEEN}"
 
 GIVEN_BACK = "lease_owner, lease_until, leased"
@@ -66,6 +76,7 @@ class SeenLease:
     owner: str
     fencing_token: int
     until: datetime
+    priority: Priority
 
 
 class DynamoLeaseStore:
@@ -75,25 +86,49 @@ class DynamoLeaseStore:
         self._table = Table(client, table)
 
     def acquire(
-        self, key: StreamKey, owner: str, *, now: datetime, until: datetime
-    ) -> Lease | LeaseHeld:
+        self,
+        key: StreamKey,
+        owner: str,
+        *,
+        now: datetime,
+        until: datetime,
+        expect_seq: int | None = None,
+        heed_rest: bool = False,
+        delivery: str | None = None,
+        orphaned_by: datetime | None = None,
+        priority: Priority = Priority.SCHEDULE,
+    ) -> Lease | LeaseHeld | Resting:
         """A wrong clock can only take a lease too early or too late: the database's fence, not
         time, decides whose commit counts."""
+        base = "if_not_exists(seq, :base)" if expect_seq is None else ":base"
+        free = TO_ACQUIRE
+        values: Values = {":delivery": text(delivery or NOBODY)}
+        if delivery is not None and orphaned_by is not None:
+            free = f"{free} OR ({ORPHANED})"
+            values[":orphaned_by"] = moment(orphaned_by)
         answer = self._table.update(
             key,
             "SET lease_owner = :owner, lease_until = :until, leased = :yes, updated_at = :now,"
-            " base_seq = if_not_exists(seq, :zero) ADD fencing_token :one",
+            f" base_seq = {base}, taken_from = if_not_exists(lease_owner, :nobody),"
+            " delivery = :delivery, priority = :priority"
+            " ADD fencing_token :one",
             {
                 ":owner": text(owner),
                 ":until": moment(until),
                 ":now": moment(now),
                 ":yes": text(LEASED),
-                ":zero": number(0),
+                ":base": number(expect_seq or 0),
                 ":one": number(1),
+                ":nobody": text(NOBODY),
+                ":priority": text(priority),
+                **values,
             },
-            condition=TO_ACQUIRE,
+            condition=f"({free}) AND ({RESTED})" if heed_rest else free,
         )
-        return _held(answer.item) if isinstance(answer, Refused) else _lease(key, answer.item)
+        if not isinstance(answer, Refused):
+            return _lease(key, answer.item)
+        is_ours = delivery is not None and answer.item.get("delivery") == text(delivery)
+        return _refusal(answer.item, orphaned_by if is_ours and orphaned_by else now)
 
     def raise_token(self, lease: Lease, to: int) -> Lease | None:
         answer = self._table.update(
@@ -107,19 +142,19 @@ class DynamoLeaseStore:
     def save_watermark(
         self, lease: Lease, *, cursor: Cursor, seq: int, has_more: bool, run_id: str | None
     ) -> bool:
-        """On the token alone: the data is committed, and what Postgres says stays true after cleanup
-        took the lease away, as long as nobody acquired it since."""
+        """Also after cleanup took the lease away: what Postgres says stays true as long as nobody acquired
+        it since. The token alone would not tell: after a restore it may have been given twice."""
         answer = self._table.update(
             lease.key,
             "SET watermark = :watermark, seq = :seq, has_more = :has_more, run_id = :run_id",
             {
-                ":token": number(lease.fencing_token),
+                **_mine(lease),
                 ":watermark": text(json.dumps(cursor, separators=(",", ":"), sort_keys=True)),
                 ":seq": number(seq),
                 ":has_more": {"BOOL": has_more},
                 ":run_id": text(run_id) if run_id else {"NULL": True},
             },
-            condition=TOKEN_AS_MINE,
+            condition=NOBODY_ELSES,
         )
         return isinstance(answer, Written)
 
@@ -190,7 +225,16 @@ def _lease(key: StreamKey, item: Item) -> Lease:
         watermark_seq=read_number(item, "seq"),
         continued_seq=read_number(item, "continued_seq"),
         not_before=read_moment(item, "not_before"),
+        took_over=read_text(item, "taken_from") != NOBODY,
     )
+
+
+def _refusal(item: Item, ends_by: datetime) -> LeaseHeld | Resting:
+    """Whichever of the two stands in the way. A lease that ends by then does not: then the vendor rests."""
+    rest, until = read_moment(item, "not_before"), read_moment(item, "lease_until")
+    if rest is not None and ("lease_owner" not in item or (until is not None and until <= ends_by)):
+        return Resting(rest)
+    return _held(item)
 
 
 def _held(item: Item) -> LeaseHeld:
@@ -198,6 +242,7 @@ def _held(item: Item) -> LeaseHeld:
         owner=read_text(item, "lease_owner"),
         until=_until(item),
         base_seq=read_number(item, "base_seq"),
+        delivery=read_text(item, "delivery") if "delivery" in item else None,
     )
 
 
@@ -207,6 +252,7 @@ def _seen(item: Item) -> SeenLease:
         owner=read_text(item, "lease_owner"),
         fencing_token=read_number(item, "fencing_token"),
         until=_until(item),
+        priority=Priority(read_text(item, "priority")) if "priority" in item else Priority.SCHEDULE,
     )
 
 

@@ -5,22 +5,29 @@ with the number of clients. A stream that is disabled or paused has no ``due_at`
 the index at all. Entries are never deleted: a client gone from the file is disabled.
 
 Attributes: ``stream_key``, ``client_id``, ``enabled``, ``paused``, ``cadence_s``, ``settings`` (JSON),
-``secret`` (a name), ``due_shard``, ``due_at`` (epoch ms), ``updated_at`` (epoch ms, when the clients
-file last changed the entry). Source and stream are read from the key.
+``secret`` (a name), ``webhook_secret`` (a name, where the client's pushes are received), ``due_shard``,
+``due_at`` (epoch ms), ``asked_at`` (epoch ms) and ``asked_token`` (when
+a tick last asked for the stream, and the fencing token it saw then), ``resumed_at`` (epoch ms, when its last
+pause ended or will end; ``steering`` writes it as well), ``updated_at`` (epoch ms, when the clients file last
+changed the entry). Source and stream are read from the key.
 """
 
 from __future__ import annotations
 
 import hashlib
+import heapq
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.core.errors import InvariantBroken, SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
-from sluice.core.ports import DueStream
+from sluice.core.scheduling import Move
+from sluice.core.spreading import Spread
+from sluice.core.underway import Asked
+from sluice.dynamo.batches import BatchTable, Statement, in_batches
 from sluice.dynamo.items import (
     Item,
     Values,
@@ -31,19 +38,28 @@ from sluice.dynamo.items import (
     read_text,
     text,
 )
-from sluice.dynamo.table import Refused, Table, Written
+from sluice.dynamo.table import Refused
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 INDEX = "due-index"
-SHARDS = ("0",)
-"""Partitions of the due index; more of them spread a very large number of streams."""
+SHARDS = ("0", "1", "2", "3", "4", "5", "6", "7")
+"""Partitions of the due index. DynamoDB takes 1,000 writes a second in each, and moving ``due_at`` is two, a
+deletion and an insertion: eight shards let 4,000 streams a second move, one would let 500. Never take one away,
+for its entries would not be found; entries move to new ones as the clients file changes them."""
+
+PAGE = 1000
+"""Due streams read by one call, per shard: some 600 bytes each, below the 1 MB that one answer holds."""
+
+READ_OF_DUE = ("stream_key", "due_at", "cadence_s", "asked_at", "asked_token", "resumed_at")
 
 KNOWN = "attribute_exists(stream_key)"
 ENABLED = f"{KNOWN} AND enabled = :yes"
 ACTIVE = f"{ENABLED} AND paused = :no"
-DUE_AS_SEEN = "due_at = :seen"
+
+ASKED = ("asked_at", "asked_token")
+FORGET_ASKED = f"REMOVE {', '.join(ASKED)}"
 
 YES, NO = {"BOOL": True}, {"BOOL": False}
 
@@ -59,6 +75,7 @@ class RegistryEntry:
     enabled: bool = True
     paused: bool = False
     due_at: datetime | None = None
+    webhook_secret: str | None = None
 
     @property
     def active(self) -> bool:
@@ -66,12 +83,17 @@ class RegistryEntry:
 
     def says_the_same(self, other: RegistryEntry) -> bool:
         """Equal in all that the clients file says; when it is due is not in the file."""
-        return (self.cadence, self.settings, self.secret, self.enabled, self.paused) == (
-            other.cadence,
-            other.settings,
-            other.secret,
-            other.enabled,
-            other.paused,
+        return self._said == other._said
+
+    @property
+    def _said(self) -> tuple[object, ...]:
+        return (
+            self.cadence,
+            self.settings,
+            self.secret,
+            self.webhook_secret,
+            self.enabled,
+            self.paused,
         )
 
 
@@ -82,13 +104,20 @@ class Due:
     key: StreamKey
     due_at: datetime
     cadence: timedelta
+    asked: Asked | None = None
+    resumed_at: datetime | None = None
 
 
 class DynamoRegistry:
-    """Implements ``core.ports.Schedule``, and is what `sluice clients` reads and writes."""
+    """Implements ``core.scheduling.Schedule``, and is what `sluice clients` reads and writes."""
 
-    def __init__(self, client: DynamoDBClient, table: str) -> None:
-        self._table = Table(client, table)
+    def __init__(self, client: DynamoDBClient, table: str, *, spread: Spread = map) -> None:
+        self._table = BatchTable(client, table, spread=spread)
+        self._move = f'UPDATE "{table}" SET due_at = ? WHERE stream_key = ? AND due_at = ?'
+        self._move_asked = (
+            f'UPDATE "{table}" SET due_at = ? SET asked_at = ? SET asked_token = ?'
+            " WHERE stream_key = ? AND due_at = ?"
+        )
 
     def get(self, key: StreamKey) -> RegistryEntry:
         """The entry of an enabled stream, paused or not; StreamUnknown when there is none."""
@@ -100,6 +129,17 @@ class DynamoRegistry:
             raise _disabled(key)
         return entry
 
+    def webhook_secret(self, keys: Sequence[StreamKey]) -> str | None:
+        """The name of the secret with which pushes for these streams, all of one client and source, are
+        signed; None when no enabled one of them has any."""
+        items = self._table.get_many([str(key) for key in keys], ("enabled", "webhook_secret"))
+        names = {
+            read_text(item, "webhook_secret")
+            for item in items
+            if "webhook_secret" in item and item["enabled"]["BOOL"]
+        }
+        return min(names, default=None)
+
     def show(self) -> Sequence[RegistryEntry]:
         """Every entry, disabled ones too, in key order. Scans: for people, not for Lambdas."""
         return sorted(map(_entry, self._table.scan()), key=lambda entry: str(entry.key))
@@ -107,7 +147,8 @@ class DynamoRegistry:
     def apply(self, wanted: Sequence[RegistryEntry], now: datetime | None = None) -> None:
         """Bring the registry in line with ``wanted``; entries that are not in it are disabled.
 
-        A new or newly active entry is due at once. One that stays active keeps its ``due_at``, or is
+        A new or newly active entry is due at once, and what was sent to it before does not count: workers could
+        do nothing with it. One that stays active keeps its ``due_at``, or is
         due sooner when its cadence became shorter. One that is as wanted is not written at all.
         """
         now = now or datetime.now(UTC)
@@ -120,73 +161,67 @@ class DynamoRegistry:
             if gone.enabled:
                 self._disable(gone.key, now)
 
-    def due(self, now: datetime, *, limit: int) -> Sequence[Due]:
-        """Active streams whose time has come, longest waiting first.
+    def due(self, now: datetime, *, most: int) -> Iterator[Sequence[Due]]:
+        """From an index, which is eventually consistent: a stream just advanced may show once more.
 
-        From an index, which is eventually consistent: a stream just advanced may show once more.
+        Reads on while streams behind it are advanced: those land after ``now``, where it does not look.
         """
-        items = [
-            item
-            for shard in SHARDS
-            for item in self._table.query(
-                INDEX,
-                "due_shard = :shard AND due_at <= :now",
-                {":shard": text(shard), ":now": moment(now)},
-                limit=limit,
-            )
-        ]
-        return sorted(map(_due, items), key=lambda due: due.due_at)[:limit]
+        shards = (self._due_in(shard, now) for shard in SHARDS)
+        return in_batches(heapq.merge(*shards, key=lambda due: due.due_at), most)
 
-    def advance(self, due: DueStream, now: datetime) -> bool:
-        """Move ``due_at`` on, only if it is the one seen: of two ticks at once, one advances it.
-
-        Ticks missed while nothing ran are not made up for: the next one is after ``now``.
-        """
-        if not isinstance(due, Due):
-            raise InvariantBroken(f"{due.key}: advance takes what due() gave")
-        values = {":next": moment(next_due(due.key, due.cadence, now)), ":seen": moment(due.due_at)}
-        answer = self._table.update(due.key, "SET due_at = :next", values, condition=DUE_AS_SEEN)
-        return isinstance(answer, Written)
+    def advance(self, moves: Sequence[Move], now: datetime) -> int:
+        """Of two ticks at once, one advances a stream."""
+        return sum(self._table.update_many([self._statement(move, now) for move in moves]))
 
     def due_now(self, key: StreamKey, now: datetime) -> None:
-        """Make an active stream due at once; StreamUnknown or SettingInvalid when it is not active."""
+        """Make an active stream due at once; StreamUnknown or SettingInvalid when it is not active.
+
+        Forgets that it was asked for: a message of before may have been dropped.
+        """
         answer = self._table.update(
             key,
-            "SET due_at = :now",
+            f"SET due_at = :now {FORGET_ASKED}",
             {":now": moment(now), ":yes": YES, ":no": NO},
             condition=ACTIVE,
         )
         if isinstance(answer, Refused):
             raise _not_active(key, answer.item)
 
-    def pause(self, key: StreamKey) -> None:
-        """Take a stream off the schedule until ``resume``, or until the clients file is applied."""
-        answer = self._table.update(
-            key, "SET paused = :yes REMOVE due_at", {":yes": YES}, condition=KNOWN
+    def _due_in(self, shard: str, now: datetime) -> Iterator[Due]:
+        pages = self._table.pages(
+            INDEX,
+            "due_shard = :shard AND due_at <= :now",
+            {":shard": text(shard), ":now": moment(now)},
+            READ_OF_DUE,
+            most=PAGE,
         )
-        if isinstance(answer, Refused):
-            raise _unknown(key)
+        return (_due(item) for page in pages for item in page)
 
-    def resume(self, key: StreamKey, now: datetime) -> None:
-        """Put a paused stream back on the schedule, due at once."""
-        answer = self._table.update(
-            key,
-            "SET paused = :no, due_at = :now",
-            {":yes": YES, ":no": NO, ":now": moment(now)},
-            condition=ENABLED,
-        )
-        if isinstance(answer, Refused):
-            raise _not_active(key, answer.item)
+    def _statement(self, move: Move, now: datetime) -> Statement:
+        stream, asked = move.stream, move.asked
+        at = moment(move.to(next_due(stream.key, move.cadence, now)))
+        where = [text(str(stream.key)), moment(stream.due_at)]
+        if asked is None:
+            return Statement(self._move, [at, *where])
+        noted = [moment(asked.at), number(asked.fencing_token)]
+        return Statement(self._move_asked, [at, *noted, *where])
 
     def _write(self, entry: RegistryEntry, before: RegistryEntry | None, now: datetime) -> None:
         change, values = _change(entry, now)
+        forgotten: list[str] = []
+        if entry.webhook_secret is None:
+            forgotten.append("webhook_secret")
         if not entry.active:
-            change = f"{change} REMOVE due_at"
+            forgotten.append("due_at")
         elif before is None or not before.active or before.due_at is None:
-            change = f"{change}, due_at = :now"
+            resumed = "" if before is None else ", resumed_at = :now"
+            change = f"{change}, due_at = :now{resumed}"
+            forgotten += ASKED
         elif entry.cadence < before.cadence:
             sooner = min(before.due_at, next_due(entry.key, entry.cadence, now))
             change, values[":due"] = f"{change}, due_at = :due", moment(sooner)
+        if forgotten:
+            change = f"{change} REMOVE {', '.join(forgotten)}"
         self._table.update(entry.key, change, values)
 
     def _disable(self, key: StreamKey, now: datetime) -> None:
@@ -212,7 +247,8 @@ def _digest(key: StreamKey) -> bytes:
     return hashlib.sha256(str(key).encode()).digest()
 
 
-def _shard(key: StreamKey) -> str:
+def shard_of(key: StreamKey) -> str:
+    """The partition of the due index that the stream is in."""
     return SHARDS[_digest(key)[4] % len(SHARDS)]
 
 
@@ -225,13 +261,16 @@ def _change(entry: RegistryEntry, now: datetime) -> tuple[str, Values]:
         ":cadence": number(int(entry.cadence.total_seconds())),
         ":settings": text(json.dumps(entry.settings, sort_keys=True)),
         ":secret": text(entry.secret),
-        ":shard": text(_shard(entry.key)),
+        ":shard": text(shard_of(entry.key)),
         ":now": moment(now),
     }
     change = (
         "SET client_id = :client_id, enabled = :enabled, paused = :paused, cadence_s = :cadence,"
         " settings = :settings, secret = :secret, due_shard = :shard, updated_at = :now"
     )
+    if entry.webhook_secret is not None:
+        values[":webhook_secret"] = text(entry.webhook_secret)
+        change = f"{change}, webhook_secret = :webhook_secret"
     return change, values
 
 
@@ -244,14 +283,26 @@ def _entry(item: Item) -> RegistryEntry:
         enabled=bool(item["enabled"]["BOOL"]),
         paused=bool(item["paused"]["BOOL"]),
         due_at=read_moment(item, "due_at"),
+        webhook_secret=item["webhook_secret"]["S"] if "webhook_secret" in item else None,
     )
 
 
 def _due(item: Item) -> Due:
-    entry = _entry(item)
-    if entry.due_at is None:
-        raise InvariantBroken(f"{entry.key} is in the index of due streams without due_at")
-    return Due(entry.key, entry.due_at, entry.cadence)
+    key, due_at = read_text(item, "stream_key"), read_moment(item, "due_at")
+    if due_at is None:
+        raise InvariantBroken(f"{key} is in the index of due streams without due_at")
+    return Due(
+        key=StreamKey.parse(key),
+        due_at=due_at,
+        cadence=timedelta(seconds=read_number(item, "cadence_s")),
+        asked=_asked(item),
+        resumed_at=read_moment(item, "resumed_at"),
+    )
+
+
+def _asked(item: Item) -> Asked | None:
+    asked_at = read_moment(item, "asked_at")
+    return None if asked_at is None else Asked(asked_at, read_number(item, "asked_token"))
 
 
 def _unknown(key: StreamKey) -> StreamUnknown:
@@ -272,4 +323,6 @@ def _not_active(key: StreamKey, item: Item) -> StreamUnknown | SettingInvalid:
         return _unknown(key)
     if not _entry(item).enabled:
         return _disabled(key)
-    return SettingInvalid(f"{key} is paused; resume it first")
+    return SettingInvalid(
+        f"{key} is paused by the clients file; take `paused` out and run `sluice clients apply`"
+    )

@@ -1,4 +1,4 @@
-"""A DynamoDB table keyed by stream: the few calls that Sluice makes, with errors translated once.
+"""A DynamoDB table keyed by one text: the few calls that Sluice makes, with errors translated once.
 
 There is no delete here, and no role may delete: what an item remembers must outlive every failure.
 """
@@ -64,13 +64,14 @@ class Table:
 
     client: DynamoDBClient
     name: str
+    key_name: str = "stream_key"
 
     def update(
-        self, key: StreamKey, change: str, values: Values, *, condition: str | None = None
+        self, key: StreamKey | str, change: str, values: Values, *, condition: str | None = None
     ) -> Written | Refused:
         request: dict[str, Any] = {
             "TableName": self.name,
-            "Key": {"stream_key": text(str(key))},
+            "Key": {self.key_name: text(str(key))},
             "UpdateExpression": change,
             "ExpressionAttributeValues": values,
             "ReturnValues": "ALL_NEW",
@@ -89,11 +90,11 @@ class Table:
                 return Refused(refused.get("Item", {}))
         return Written(answer["Attributes"])
 
-    def get(self, key: StreamKey) -> Item | None:
+    def get(self, key: StreamKey | str) -> Item | None:
         """The item as the last write left it (a consistent read)."""
         with self._translated():
             answer = self.client.get_item(
-                TableName=self.name, Key={"stream_key": text(str(key))}, ConsistentRead=True
+                TableName=self.name, Key={self.key_name: text(str(key))}, ConsistentRead=True
             )
         return answer.get("Item")
 

@@ -1,7 +1,7 @@
 """Sending messages that ask for slices. Receiving is the event source's work.
 
 Each message carries its client as MessageGroupId: on a standard queue that makes SQS share its
-deliveries fairly among clients, without ordering anything.
+deliveries fairly among clients, without ordering anything. Backfills have a queue of their own.
 """
 
 from __future__ import annotations
@@ -15,8 +15,11 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sluice.core.desk import Waiting
 from sluice.core.errors import QueueUnavailable, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
+from sluice.core.priorities import Priority
+from sluice.core.spreading import Spread
 from sluice.messages import SliceMessage
 
 if TYPE_CHECKING:
@@ -39,13 +42,16 @@ _REMEDIES = {
 
 @dataclass(frozen=True, slots=True)
 class SqsMessages:
-    """Implements ``core.ports.Messages``.
+    """Implements ``core.ports.Messages``. Without a ``backfill_queue_url``, backfills go to the one queue.
 
     Raises QueueUnavailable when SQS does not take a message, SettingInvalid when a person must act.
     """
 
     client: SQSClient
     queue_url: str
+    backfill_queue_url: str | None = None
+    spread: Spread = map
+    """How many batches are sent at once."""
 
     def ask_for_slice(
         self,
@@ -54,26 +60,38 @@ class SqsMessages:
         reason: str,
         expect_seq: int | None = None,
         attempt: int = 0,
+        held: int = 0,
         full_since: datetime | None = None,
+        priority: str = Priority.SCHEDULE,
+        ticket: str | None = None,
+        waiting: Waiting | None = None,
         delay: timedelta = timedelta(0),
     ) -> None:
         message = SliceMessage.asking_for(
-            key, reason=reason, expect_seq=expect_seq, attempt=attempt, full_since=full_since
+            key,
+            reason=reason,
+            expect_seq=expect_seq,
+            attempt=attempt,
+            held=held,
+            full_since=full_since,
+            priority=priority,
+            ticket=ticket,
+            waiting=waiting,
         )
-        with self._translated():
+        queue_url = self._queue_of(message)
+        with _translated(queue_url):
             self.client.send_message(
-                QueueUrl=self.queue_url,
+                QueueUrl=queue_url,
                 MessageBody=_body(message),
-                DelaySeconds=_delay_s(delay),
+                DelaySeconds=delay_s(delay),
                 MessageGroupId=key.client_id,
             )
 
     def ask_for_slices(self, keys: Sequence[StreamKey], *, reason: str) -> None:
         """Every batch is sent before a refused message is complained of: one client's must not keep
         the others waiting."""
-        refused = [
-            failure for batch in _batches(keys) for failure in self._send_batch(batch, reason)
-        ]
+        answers = self.spread(lambda batch: self._send_batch(batch, reason), _batches(keys))
+        refused = [failure for failures in answers for failure in failures]
         if refused:
             why = refused[0].get("Message") or refused[0]["Code"]
             raise QueueUnavailable(f"SQS refused {len(refused)} of {len(keys)} messages: {why}")
@@ -82,7 +100,7 @@ class SqsMessages:
         self, keys: Sequence[StreamKey], reason: str
     ) -> Sequence[BatchResultErrorEntryTypeDef]:
         """SQS answers for each message alone, and 200 also when it refused some of them."""
-        with self._translated():
+        with _translated(self.queue_url):
             answer = self.client.send_message_batch(
                 QueueUrl=self.queue_url,
                 Entries=[
@@ -96,12 +114,18 @@ class SqsMessages:
             )
         return answer.get("Failed", [])
 
-    @contextmanager
-    def _translated(self) -> Iterator[None]:
-        try:
-            yield
-        except (ClientError, BotoCoreError) as error:
-            raise _translation(self.queue_url, error) from error
+    def _queue_of(self, message: SliceMessage) -> str:
+        if message.priority is Priority.BACKFILL:
+            return self.backfill_queue_url or self.queue_url
+        return self.queue_url
+
+
+@contextmanager
+def _translated(queue_url: str) -> Iterator[None]:
+    try:
+        yield
+    except (ClientError, BotoCoreError) as error:
+        raise translation(queue_url, error) from error
 
 
 def _body(message: SliceMessage) -> str:
@@ -113,13 +137,13 @@ def _batches(keys: Sequence[StreamKey]) -> Iterator[Sequence[StreamKey]]:
         yield keys[start : start + BATCH]
 
 
-def _delay_s(delay: timedelta) -> int:
+def delay_s(delay: timedelta) -> int:
     """Whole seconds, rounded up: a vendor that asked for 1.2 s gets 2."""
     wanted = min(max(delay, timedelta(0)), LONGEST_DELAY)
     return math.ceil(wanted.total_seconds())
 
 
-def _translation(queue_url: str, error: ClientError | BotoCoreError) -> SluiceError:
+def translation(queue_url: str, error: ClientError | BotoCoreError) -> SluiceError:
     name = queue_url.rsplit("/", 1)[-1]
     code = error.response["Error"]["Code"] if isinstance(error, ClientError) else ""
     if code in _REMEDIES:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -10,7 +11,9 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
+from sluice.core.accounts import VendorSays
 from sluice.core.errors import (
+    AccessDenied,
     CredentialsRefused,
     NotFound,
     RequestRefused,
@@ -41,7 +44,7 @@ class _Verdict:
 
 _VERDICTS: dict[int, _Verdict] = {
     401: _Verdict(CredentialsRefused, "refuses our credentials; put a valid key into the secret"),
-    403: _Verdict(CredentialsRefused, "forbids this to our credentials; ask the vendor for access"),
+    403: _Verdict(AccessDenied, "forbids this to our credentials; ask the vendor for access"),
     404: _Verdict(NotFound, "says there is no such object"),
     408: _Verdict(VendorUnavailable, "gave up waiting for our request"),
     410: _Verdict(NotFound, "says the object is gone"),
@@ -74,7 +77,7 @@ def _by_class(status: int) -> _Verdict:
 
 def retry_after_of(headers: httpx.Headers, now: datetime) -> timedelta | None:
     """How long the vendor asks us to stay away: seconds, or a date by the vendor's own clock."""
-    text = headers.get("retry-after", "").strip()
+    text = (headers.get("retry-after") or headers.get("x-retry-after", "")).strip()
     if not text:
         return None
     if text.isascii() and text.isdigit():
@@ -84,6 +87,46 @@ def retry_after_of(headers: httpx.Headers, now: datetime) -> timedelta | None:
         return None
     wait = until - (_http_date(headers.get("date", "")) or now)
     return min(max(wait, timedelta(0)), LONGEST_RETRY_AFTER)
+
+
+def said_in(headers: httpx.Headers) -> VendorSays | None:
+    """What the headers tell of the account's limits; None when nothing, or nothing that can be read.
+
+    ``x-remaining-calls`` (ShipBob), ``X-RateLimit-*`` and ``X-Rate-Limit-*`` (ezyVet, ShipStation; the reset is
+    in seconds) and ``x-amzn-RateLimit-Limit`` (Amazon: requests a second).
+    """
+    remaining = _whole(headers, "x-remaining-calls", *_both("remaining"))
+    reset = _whole(headers, *_both("reset"))
+    per_second = _decimal(headers.get("x-amzn-ratelimit-limit", ""))
+    if remaining is None and per_second is None:
+        return None
+    wait = timedelta(seconds=reset) if remaining == 0 and reset and reset <= 86_400 else None
+    return VendorSays(
+        wait=wait,
+        remaining=remaining,
+        of=_whole(headers, *_both("limit")),
+        per_second=per_second,
+    )
+
+
+def _both(what: str) -> tuple[str, str]:
+    return f"x-ratelimit-{what}", f"x-rate-limit-{what}"
+
+
+def _whole(headers: httpx.Headers, *names: str) -> int | None:
+    for name in names:
+        text = headers.get(name, "").strip()
+        if text.isascii() and text.isdigit():
+            return int(text[:12])
+    return None
+
+
+def _decimal(text: str) -> float | None:
+    """A positive number of ordinary size."""
+    text = text.strip()
+    if not re.fullmatch(r"[0-9]{1,9}(\.[0-9]{1,9})?", text):
+        return None
+    return float(text) or None
 
 
 def asked_at(headers: httpx.Headers, now: datetime, took: timedelta) -> datetime:

@@ -1,20 +1,29 @@
-"""What outlives a slice at a vendor account: its open connections and its pace."""
+"""What outlives a slice at a vendor account: its open connections, and what this process knows of it."""
 
 from __future__ import annotations
 
 import hashlib
 import logging
+import random
 import threading
 import time
 from collections import OrderedDict
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 
 import httpx
 
+from sluice.core.account_pages import subject_of
+from sluice.core.accounts import AccountRules
+from sluice.core.breaker import BreakerRules
+from sluice.core.budget import Clock
+from sluice.core.ports import Book
+from sluice.sources.account import SharedAccount
+from sluice.sources.account_view import Account, AccountMemory
 from sluice.sources.deadline import transport
 from sluice.sources.doubts import Doubts
-from sluice.sources.pacing import Pace
+from sluice.sources.own_book import OwnBook
 from sluice.sources.urls import Base, check_base_url
 
 MOST_ACCOUNTS = 16
@@ -23,24 +32,28 @@ MOST_ACCOUNTS = 16
 
 @dataclass(frozen=True, slots=True)
 class Connection:
-    """An account's HTTP client, pace and open doubts, shared by all slices of this environment."""
+    """An account's HTTP client and open doubts, shared by all slices of this environment."""
 
     base: Base
     client: httpx.Client
-    pace: Pace
     doubts: Doubts
 
 
 class VendorConnections:
     """Connections by vendor account, where an account is a base URL and its credentials.
 
+    ``book`` is where accounts are shared with other processes; without one they are this process's own.
+    ``breaker`` holds where a source has no rules of its own.
     ``allow_loopback`` is true in the local stage only. ``make_transport`` is for tests.
     """
 
     def __init__(
         self,
         *,
+        book: Book | None = None,
+        breaker: BreakerRules | None = None,
         allow_loopback: bool = False,
+        clock: Clock = lambda: datetime.now(UTC),
         sleep: Callable[[float], None] = time.sleep,
         monotonic: Callable[[], float] = time.monotonic,
         make_transport: Callable[[int], httpx.BaseTransport] | None = None,
@@ -48,24 +61,47 @@ class VendorConnections:
         self.allow_loopback = allow_loopback
         self.sleep = sleep
         self.monotonic = monotonic
+        self._clock = clock
+        self._book = book or OwnBook()
+        self._breaker = breaker or BreakerRules()
+        self._memories: dict[str, AccountMemory] = {}
         self._make_transport = make_transport
-        self._open: OrderedDict[tuple[str, bytes, float | None], Connection] = OrderedDict()
+        self._open: OrderedDict[tuple[str, bytes], Connection] = OrderedDict()
         self._lock = threading.Lock()
         _keep_keys_out_of_logs()
 
-    def at(
-        self, base_url: str, credentials: str, *, per_second: float | None, side_by_side: int
-    ) -> Connection:
+    def at(self, base_url: str, credentials: str, *, side_by_side: int) -> Connection:
         """The account's connection, opened on first use; SettingInvalid for a refused address."""
         base = check_base_url(base_url, allow_loopback=self.allow_loopback)
-        digest = hashlib.sha256(credentials.encode()).digest()
-        key = (base.url, digest, per_second)
+        key = (base.url, hashlib.sha256(credentials.encode()).digest())
         with self._lock:
-            found = self._open.pop(key, None) or self._connect(base, per_second, side_by_side)
+            found = self._open.pop(key, None) or self._connect(base, side_by_side)
             self._open[key] = found
             if len(self._open) > MOST_ACCOUNTS:
                 self._open.popitem(last=False)[1].client.close()
             return found
+
+    def account(
+        self,
+        source: str,
+        name: str,
+        rules: AccountRules,
+        *,
+        holder: str,
+        side_by_side: int,
+        chance: Callable[[], float] = random.random,
+    ) -> SharedAccount:
+        """Our part in an account for one slice. ``holder`` names who asks: the same in its every slice.
+
+        Where the source has no rules of its own for the breaker, the deployment's hold.
+        """
+        if rules.breaker == BreakerRules():
+            rules = replace(rules, breaker=self._breaker)
+        subject = subject_of(source, name)
+        with self._lock:
+            memory = self._memories.setdefault(subject, AccountMemory())
+        account = Account(self._book, subject, rules, holder, self._clock, chance, memory)
+        return SharedAccount(account, side_by_side=side_by_side)
 
     def close(self) -> None:
         """Close every connection."""
@@ -73,7 +109,7 @@ class VendorConnections:
             while self._open:
                 self._open.popitem()[1].client.close()
 
-    def _connect(self, base: Base, per_second: float | None, side_by_side: int) -> Connection:
+    def _connect(self, base: Base, side_by_side: int) -> Connection:
         client = httpx.Client(
             transport=self._transport(base, side_by_side),
             trust_env=False,
@@ -84,7 +120,7 @@ class VendorConnections:
                 "user-agent": "sluice",
             },
         )
-        return Connection(base, client, Pace(per_second, monotonic=self.monotonic), Doubts())
+        return Connection(base, client, Doubts())
 
     def _transport(self, base: Base, side_by_side: int) -> httpx.BaseTransport:
         if self._make_transport is not None:

@@ -19,6 +19,7 @@ from tenacity import RetryCallState, Retrying, retry_if_exception_type
 
 from sluice.core.budget import Budget
 from sluice.core.errors import (
+    BreakerOpen,
     CredentialsRefused,
     NotFound,
     SluiceError,
@@ -28,12 +29,21 @@ from sluice.core.errors import (
     WaitForVendor,
 )
 from sluice.core.slices import Traffic
-from sluice.sources.answers import Answer, asked_at, error_of, read_body, retry_after_of
+from sluice.sources.account import SharedAccount, Turn
+from sluice.sources.answers import (
+    Answer,
+    asked_at,
+    error_of,
+    read_body,
+    retry_after_of,
+    said_in,
+)
 from sluice.sources.connections import Connection
-from sluice.sources.counting import TrafficCount
+from sluice.sources.counting import TrafficCount, endpoint_of
 from sluice.sources.deadline import Limit, limited
 from sluice.sources.doubts import Doubt
-from sluice.sources.pacing import LONGEST_SLEEP
+from sluice.sources.keys_at_hand import KeysAtHand
+from sluice.sources.pacing import LONGEST_SLEEP, CutShort, Patience
 from sluice.sources.urls import resolve
 
 T = TypeVar("T")
@@ -42,9 +52,12 @@ Auth = Callable[[str], tuple[Mapping[str, str], Mapping[str, str]]]
 
 MOST_REDIRECTS = 3
 LEAST_TIME = timedelta(milliseconds=100)
-NAP_SECONDS = 0.25
 _PASSING = (VendorThrottled, VendorUnavailable, VendorAnswerBroken)
+_NOT_ASKED = (VendorThrottled, BreakerOpen)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
+_REDIRECTS_AS_ASKED = frozenset({307, 308})
+"""Those that keep the method: after the others a POST would come back as a GET, without its body."""
+_JSON = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,13 +85,15 @@ class Got(Generic[T]):
 class VendorHttp:
     """A stream's conversation with its vendor account during one slice. Safe to use from threads.
 
-    ``refresh`` fetches the credentials anew; it is called at most once, when the vendor refuses
-    those at hand. ``chance`` returns a number in [0, 1).
+    ``account`` says when it may ask, and hears how that went. ``refresh`` fetches the credentials
+    anew; it is called at most once, when the vendor refuses those at hand. ``chance`` returns a
+    number in [0, 1).
     """
 
     def __init__(
         self,
         connection: Connection,
+        account: SharedAccount,
         *,
         auth: Auth,
         credentials: str,
@@ -89,13 +104,14 @@ class VendorHttp:
         limits: Limits = Limits(),
     ) -> None:
         self._connection = connection
+        self._account = account
         self._auth = auth
-        self._keys = _Keys(credentials, refresh)
+        self._keys = KeysAtHand(credentials, refresh)
         self._sleep = sleep
         self._monotonic = monotonic
         self._chance = chance
         self._limits = limits
-        self._count = TrafficCount()
+        self._count = TrafficCount(monotonic)
         self._stop = threading.Event()
 
     def ask_until_believed(
@@ -107,6 +123,8 @@ class VendorHttp:
         *,
         budget: Budget,
         repeatable: bool = True,
+        endpoint: str | None = None,
+        posted: bytes | None = None,
     ) -> Got[T]:
         """``get``, for a ``read`` that may doubt an answer until it comes again.
 
@@ -114,7 +132,14 @@ class VendorHttp:
         """
         doubt = self._connection.doubts.about(question)
         got = self.get(
-            path, params, lambda answer: read(answer, doubt), budget=budget, repeatable=repeatable
+            path,
+            params,
+            lambda answer: read(answer, doubt),
+            budget=budget,
+            repeatable=repeatable,
+            doubt=doubt,
+            endpoint=endpoint,
+            posted=posted,
         )
         self._connection.doubts.dispel(question)
         return got
@@ -127,28 +152,35 @@ class VendorHttp:
         *,
         budget: Budget,
         repeatable: bool = True,
+        doubt: Doubt | None = None,
+        endpoint: str | None = None,
+        posted: bytes | None = None,
     ) -> Got[T]:
         """Ask for ``path`` under the base URL and return what ``read`` makes of the answer.
 
         ``read`` raises VendorAnswerBroken for an answer it does not believe: it is asked for
-        again. What is not ``repeatable`` is asked again only when the vendor refused to hear it.
+        again, and if that was only a ``doubt`` the vendor has answered all the same. What is not
+        ``repeatable`` is asked again only when the vendor refused to hear it, or was not asked.
+        ``endpoint`` is what the run record calls it: the path with names for its ids, which nobody
+        needs to give for a path without any. With ``posted`` the question is a POST of that JSON: one
+        that only reads, as a query with a body does, or else it is not ``repeatable``.
         Raises the errors of the status table; VendorThrottled and VendorUnavailable carry
         ``retry_after`` when a wait was asked for that is too long to sleep.
         """
-        call = _Call(path, params, budget)
+        call = _Call(path, params, budget, endpoint or endpoint_of(path), doubt, posted)
         retrying = Retrying(
-            retry=retry_if_exception_type(_PASSING if repeatable else VendorThrottled),
+            retry=retry_if_exception_type(_PASSING if repeatable else _NOT_ASKED),
             wait=self._wait,
             stop=lambda state: self._must_stop(state, budget),
-            sleep=self._nap,
+            sleep=self._patience(budget).nap,
             reraise=True,
         )
         value = retrying(self._attempt, call, read)
         return Got(value, call.requests)
 
     def side_by_side(self, most: int) -> int:
-        """How many requests may be under way at once at our own pace."""
-        return self._connection.pace.side_by_side(most)
+        """How many requests may be under way at once at the account's limits."""
+        return self._account.side_by_side(most)
 
     def page(self) -> None:
         """Count a page that was believed."""
@@ -165,29 +197,71 @@ class VendorHttp:
         """Allow requests again after ``stop``."""
         self._stop.clear()
 
+    def close(self) -> None:
+        """End of the slice: give back what was reserved at the account and not used."""
+        self._account.close()
+
     def _attempt(self, call: _Call, read: Callable[[Answer], T]) -> T:
-        self._nap(self._connection.pace.reserve(call.budget.time_left()))
+        turn = self._admitted(call)
+        doubts = call.doubts()
         try:
-            return read(self._ask(call))
-        except NotFound:
-            raise  # an answer like any other: of an object that is asked for to learn whether it is gone
-        except SluiceError:
-            self._count.failed()
+            value = read(self._ask(call))
+        except SluiceError as error:
+            doubted = call.doubts() > doubts
+            # NotFound is an answer like any other: of an object that is asked for to learn whether it is gone.
+            # So is one that is asked for again only to be sure of it.
+            if not (doubted or isinstance(error, NotFound)):
+                self._count.failed(call.endpoint)
+            if doubted:
+                self._account.answered(turn)
+            else:
+                self._account.failed(turn, error, self._keys.current)
             raise
+        except BaseException:
+            self._account.abandoned(turn)
+            raise
+        self._account.answered(turn)
+        return value
+
+    def _admitted(self, call: _Call) -> Turn:
+        """Wait for our turn. An account stopped for our credentials may have got others meanwhile."""
+        key, patience = self._keys.current, self._patience(call.budget)
+        with self._count.waiting():
+            try:
+                return self._account.admit(key, patience)
+            except CredentialsRefused as refused:
+                return self._account.admit(self._keys.after_refusal_of(key, refused), patience)
+
+    def _once_more(self, call: _Call, key: str) -> None:
+        """Wait for a slot of one more request within an admitted one."""
+        with self._count.waiting():
+            self._account.another(key, self._patience(call.budget))
+
+    def _patience(self, budget: Budget) -> Patience:
+        return Patience(
+            left=budget.time_left,
+            requests=lambda: budget.requests - budget.requests_used,
+            sleep=self._sleep,
+            stopped=self._stop.is_set,
+        )
 
     def _ask(self, call: _Call) -> Answer:
         key = self._keys.current
         try:
             return self._follow(call, key)
-        except CredentialsRefused:
-            return self._follow(call, self._keys.after_refusal_of(key))
+        except CredentialsRefused as refused:
+            fresh = self._keys.after_refusal_of(key, refused)
+            self._once_more(call, fresh)
+            return self._follow(call, fresh)
 
     def _follow(self, call: _Call, key: str) -> Answer:
         """One question, led on by redirects within the vendor's host."""
         headers, secret = self._auth(key)
         url = httpx.URL(self._connection.base.url + call.path)
         url = url.copy_merge_params(dict(call.params)) if call.params else url
-        for _ in range(1 + MOST_REDIRECTS):
+        for hop in range(1 + MOST_REDIRECTS):
+            if hop:
+                self._once_more(call, key)
             answer = self._send(call, url.copy_merge_params(secret) if secret else url, headers)
             if isinstance(answer, Answer):
                 return answer
@@ -198,35 +272,50 @@ class VendorHttp:
         """Ask once; the answer, or where it redirects to. Foreign errors end here."""
         total = min(self._limits.total, call.budget.time_left().total_seconds())
         if self._stop.is_set() or total < LEAST_TIME.total_seconds():
-            raise VendorUnavailable(f"{call.path}: no time is left in this slice to ask")
+            raise CutShort(f"{call.path}: no time is left in this slice to ask")
         request = self._connection.client.build_request(
-            "GET", url, headers=headers, timeout=self._timeout(total)
+            "GET" if call.posted is None else "POST",
+            url,
+            headers=headers if call.posted is None else {**headers, **_JSON},
+            content=call.posted,
+            timeout=self._timeout(total),
         )
-        self._count.asked(again=call.requests > 0)
+        again = call.requests > 0
         call.requests += 1
         began = self._monotonic()
         try:
-            with limited(Limit(began + total, self._stop)):
+            with (
+                self._count.request(call.endpoint, again=again),
+                limited(Limit(began + total, self._stop)),
+            ):
                 return self._receive(call, request, began, began + total)
         except httpx.TimeoutException as error:
-            raise VendorUnavailable(f"{call.path}: the vendor did not answer in time") from error
+            raise self._unanswered(call, total, "the vendor did not answer in time") from error
         except httpx.RemoteProtocolError as error:
             raise VendorAnswerBroken(f"{call.path}: the answer is cut or not HTTP") from error
         except (httpx.TransportError, OSError) as error:
+            if self._stop.is_set():
+                raise CutShort(f"{call.path}: the reader stopped") from error
             raise VendorUnavailable(
                 f"{call.path}: the vendor cannot be reached: {error}"
             ) from error
+
+    def _unanswered(self, call: _Call, total: float, what: str) -> VendorUnavailable:
+        """Who had less time than a vendor may take for a byte was not kept waiting by the vendor."""
+        cut = self._stop.is_set() or total < self._limits.read
+        return (CutShort if cut else VendorUnavailable)(f"{call.path}: {what}")
 
     def _receive(
         self, call: _Call, request: httpx.Request, began: float, until: float
     ) -> Answer | str:
         def check() -> None:
             if self._stop.is_set() or self._monotonic() > until:
-                raise VendorUnavailable(f"{call.path}: the answer took too long")
+                raise self._unanswered(call, until - began, "the answer took too long")
 
         response = self._connection.client.send(request, stream=True)
         try:
-            if response.status_code in _REDIRECTS and "location" in response.headers:
+            kept = _REDIRECTS if call.posted is None else _REDIRECTS_AS_ASKED
+            if response.status_code in kept and "location" in response.headers:
                 return str(response.headers["location"])
             self._judge(call, response)
             body = read_body(response, self._limits.body_bytes, check)
@@ -238,12 +327,13 @@ class VendorHttp:
         return Answer(body, asked_at(response.headers, now, timedelta(seconds=took)))
 
     def _judge(self, call: _Call, response: httpx.Response) -> None:
+        says = said_in(response.headers)
+        if says is not None:
+            self._account.learn(says)
         wait = retry_after_of(response.headers, call.budget.clock())
         error = error_of(response.status_code, call.path, retry_after=wait)
         if error is None:
             return
-        if isinstance(error, VendorThrottled) and wait:
-            self._connection.pace.hold(wait)
         raise error
 
     def _timeout(self, total: float) -> httpx.Timeout:
@@ -272,13 +362,6 @@ class VendorHttp:
             or self._stop.is_set()
         )
 
-    def _nap(self, seconds: float) -> None:
-        """Sleep in short steps, so that a stop is obeyed."""
-        while seconds > 0 and not self._stop.is_set():
-            step = min(seconds, NAP_SECONDS)
-            self._sleep(step)
-            seconds -= step
-
 
 @dataclass(slots=True)
 class _Call:
@@ -287,28 +370,14 @@ class _Call:
     path: str
     params: Mapping[str, str | int]
     budget: Budget
+    endpoint: str
+    doubt: Doubt | None = None
+    posted: bytes | None = None
     requests: int = 0
 
-
-class _Keys:
-    """The credentials at hand, fetched anew once when they are refused."""
-
-    def __init__(self, credentials: str, refresh: Callable[[], str]) -> None:
-        self.current = credentials
-        self._refresh = refresh
-        self._refreshed = False
-        self._lock = threading.Lock()
-
-    def after_refusal_of(self, refused: str) -> str:
-        """The credentials to try instead; raises the refusal again when there are none."""
-        with self._lock:
-            if not self._refreshed:
-                self._refreshed = True
-                self.current = self._refresh()
-                return self.current
-            if self.current != refused:
-                return self.current
-        raise CredentialsRefused("the vendor refuses our credentials, also freshly read ones")
+    def doubts(self) -> int:
+        """How much was doubted so far about the answers to this question."""
+        return len(self.doubt.seen) if self.doubt else 0
 
 
 def _wait_asked(state: RetryCallState) -> timedelta | None:

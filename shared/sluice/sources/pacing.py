@@ -1,54 +1,60 @@
-"""Our own pace at a vendor account: how many requests a second, kept across slices."""
+"""Waiting within a slice: one thread after the other, never longer than the slice has, and stopped at once."""
 
 from __future__ import annotations
 
 import threading
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 
-from sluice.core.errors import VendorThrottled
+from sluice.core.accounts import LONGEST_WAIT
+from sluice.core.errors import VendorUnavailable
 
-LONGEST_SLEEP = timedelta(seconds=2)
-"""A longer wait is never slept in a Lambda: the slice's continuation carries it as a delay."""
+LONGEST_SLEEP = LONGEST_WAIT
+NAP_SECONDS = 0.25
+IN_LINE_SECONDS = 0.05
 
 
-class Pace:
-    """Hands out moments at which a request may start, evenly spaced. Shared by threads.
+class CutShort(VendorUnavailable):
+    """We ended a request, or did not begin it: the slice is over. Says nothing about the vendor."""
 
-    ``per_second`` None means no pace of our own; ``hold`` still obeys what the vendor asks.
-    """
 
-    def __init__(
-        self, per_second: float | None, *, monotonic: Callable[[], float] = time.monotonic
-    ) -> None:
-        self._gap = 1 / per_second if per_second else 0.0
-        self._monotonic = monotonic
-        self._free_at = 0.0
-        self._lock = threading.Lock()
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long a request may wait before it starts. ``left`` is the slice's time, ``requests`` how many
+    more it may make, ``stopped`` whether its reader has gone."""
 
-    def reserve(self, within: timedelta) -> float:
-        """Seconds to wait before the moment now reserved.
+    left: Callable[[], timedelta]
+    requests: Callable[[], int]
+    sleep: Callable[[float], None]
+    stopped: Callable[[], bool]
 
-        Raises VendorThrottled, and reserves nothing, when the wait is longer than may be slept or
-        does not fit ``within``.
-        """
-        with self._lock:
-            now = self._monotonic()
-            start = max(now, self._free_at)
-            wait = timedelta(seconds=start - now)
-            if wait > LONGEST_SLEEP or (wait and wait >= within):
-                raise VendorThrottled("our own pace says: not yet", retry_after=wait)
-            self._free_at = start + self._gap
-            return start - now
+    def nap(self, seconds: float) -> None:
+        """Sleep in short steps, so that a stop is obeyed."""
+        while seconds > 0 and not self.stopped():
+            step = min(seconds, NAP_SECONDS)
+            self.sleep(step)
+            seconds -= step
 
-    def hold(self, wait: timedelta) -> None:
-        """Nobody asks this account again before ``wait`` is over."""
-        with self._lock:
-            self._free_at = max(self._free_at, self._monotonic() + wait.total_seconds())
+    def check(self) -> None:
+        if self.stopped():
+            raise CutShort("the reader stopped")
 
-    def side_by_side(self, most: int) -> int:
-        """How many requests may be under way without one waiting longer than may be slept."""
-        if not self._gap:
-            return most
-        return max(1, min(most, int(LONGEST_SLEEP.total_seconds() * 0.75 / self._gap)))
+
+class Line:
+    """Threads that wait for the same thing: the first one waits for it, the others behind him."""
+
+    def __init__(self) -> None:
+        self._first = threading.Lock()
+
+    @contextmanager
+    def joined(self, patience: Patience) -> Iterator[None]:
+        """Come first, or CutShort when the reader stops meanwhile."""
+        while not self._first.acquire(timeout=IN_LINE_SECONDS):
+            patience.check()
+        try:
+            patience.check()
+            yield
+        finally:
+            self._first.release()
