@@ -28,7 +28,7 @@ from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.postgres.migrations import apply_migrations
 from sluice.queues.messages import SqsMessages
 from sluice.sources.registry import check_settings
-from tests.contract.tables import create_registry_table, create_state_table
+from tests.contract.tables import create_limits_table, create_registry_table, create_state_table
 
 API_KEY = "benchmark-key-of-one-account"
 CLIENT = "bench"
@@ -146,9 +146,12 @@ def _wired(database: Database, vendor: CarsVendorControl, cloud: aws.MiniStack) 
     secrets = client("secretsmanager")
     secrets.create_secret(Name="database", SecretString=database.app_url)
     secrets.create_secret(Name="sluice/bench", SecretString=API_KEY)
-    queue_url = client("sqs").create_queue(
-        QueueName="slices", Attributes={"VisibilityTimeout": "360"}
-    )["QueueUrl"]
+    queue_url, backfill_queue_url = (
+        client("sqs").create_queue(QueueName=name, Attributes={"VisibilityTimeout": "360"})[
+            "QueueUrl"
+        ]
+        for name in ("slices", "backfills")
+    )
     settings = {
         "shape": "page", "base_url": vendor.base_url, "page_size": 100, "concurrency": 16,
         "requests_per_second": 1000, "volatile_fields": ["_fetched_at"],
@@ -162,7 +165,9 @@ def _wired(database: Database, vendor: CarsVendorControl, cloud: aws.MiniStack) 
         "SLUICE_STAGE": "local",
         "SLUICE_STATE_TABLE": create_state_table(client("dynamodb"), "state"),
         "SLUICE_REGISTRY_TABLE": registry_table,
+        "SLUICE_LIMITS_TABLE": create_limits_table(client("dynamodb"), "limits"),
         "SLUICE_QUEUE_URL": queue_url,
+        "SLUICE_BACKFILL_QUEUE_URL": backfill_queue_url,
         "SLUICE_DATABASE_SECRET": "database",
         "POWERTOOLS_METRICS_NAMESPACE": "Sluice",
         "POWERTOOLS_SERVICE_NAME": "bench",

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from sluice import wiring
-from sluice.core.slices import Outcome, SliceReport
+from sluice.core.slices import Delivery, Outcome, SliceReport
 from sluice.messages import SliceMessage
 from sluice.observability import aws_calls
 
@@ -49,7 +49,8 @@ def _one_slice() -> SliceReport | None:
         return None
     (taken,) = answer["Messages"]
     message = SliceMessage.model_validate_json(taken["Body"])
-    report = wiring.run_slice(message, deadline=datetime.now(UTC) + INVOCATION)
+    delivery = Delivery(taken["MessageId"], taken["ReceiptHandle"], queue.rsplit("/", 1)[-1])
+    report = wiring.run_slice(message, deadline=datetime.now(UTC) + INVOCATION, delivery=delivery)
     sqs.delete_message(QueueUrl=queue, ReceiptHandle=taken["ReceiptHandle"])
     return report
 

@@ -31,6 +31,10 @@ class MiniStack:
     def endpoint(self) -> str:
         return f"http://127.0.0.1:{self.port}"
 
+    def http_api(self, api_id: str) -> str:
+        """The address of an HTTP API here, by path; on AWS each has a host of its own."""
+        return f"{self.endpoint}/_aws/execute-api/{api_id}/$default"
+
     @property
     def temp(self) -> Path:
         return self.places.run / "aws"

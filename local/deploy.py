@@ -15,6 +15,8 @@ from typing import Any
 import boto3
 from botocore.exceptions import ClientError
 
+from local.packing import pack_layers
+from local.pgbouncer import POOL_SIZE
 from local.places import PROJECT, Places
 from local.processes import StackFailed, start, tail
 
@@ -53,6 +55,7 @@ class Deployment:
         mark.unlink(missing_ok=True)  # a build that fails has already touched the last one
         self._sam("build", "--config-env", "local", "--build-dir", str(self._built / "build"),
                   "--cache-dir", str(self._built / "cache"))  # fmt: skip
+        pack_layers(self._built / "build")
         mark.write_text(digest, encoding="utf-8")
         return True
 
@@ -63,6 +66,7 @@ class Deployment:
             "Stage": "local",
             "DatabaseSecretArn": database_secret,
             "MigrationDatabaseSecretArn": migration_secret,
+            "PoolSize": str(POOL_SIZE),
             "DeletionProtection": "false",
             "MigrationsDigest": _digest(sorted((PROJECT / "migrations").glob("*.sql"))),
         }
@@ -77,6 +81,12 @@ class Deployment:
             raise StackFailed("\n".join([*self._failed_resources(), str(error)])) from error
         stacks = self.client("cloudformation").describe_stacks(StackName=STACK)["Stacks"]
         return {o["OutputKey"]: o["OutputValue"] for o in stacks[0].get("Outputs", [])}
+
+    def limit(self, function: str, at_once: int) -> None:
+        """So many invocations of a function at once, and no more."""
+        self.client("lambda").put_function_concurrency(
+            FunctionName=function, ReservedConcurrentExecutions=at_once
+        )
 
     def client(self, service: str) -> Any:
         return boto3.client(  # type: ignore[call-overload]

@@ -19,7 +19,9 @@ from local.places import PROJECT, Places, read_env
 from local.processes import StackFailed, mark_of, processes_of
 from local.supervisor import sweep
 
-STOP_S = 30.0
+STOP_S = 120.0
+"""The last that a stack does is to remove what its functions unpacked, some 3,000 files for each process."""
+
 Say = Callable[[str], None]
 
 

@@ -28,12 +28,27 @@ from local.places import Places, free_port, write_env
 from local.postgres import Database, Postgres
 from local.processes import Program, StackFailed, kill_processes_of, start
 
+VENDORS = {"cars": "cars vendor", "shipbob": "ShipBob"}
+"""The simulated vendors: the module of each under ``local.vendors``, and what people call it."""
+
+RECEIVERS = 3
+"""Webhooks received at once. Here each is a process that starts from nothing, for seconds; on AWS they may be many."""
+
 
 def say(kind: str, text: str) -> None:
     """One line to the owner; an owner that is gone is found out by standard input."""
     with contextlib.suppress(OSError):
         sys.stdout.write(json.dumps({"kind": kind, "text": text}) + "\n")
         sys.stdout.flush()
+
+
+@dataclass(frozen=True, slots=True)
+class Vendor:
+    """A simulated vendor that was started."""
+
+    name: str
+    port: int
+    program: Program
 
 
 @dataclass(slots=True)
@@ -48,8 +63,10 @@ class Running:
         """Start everything and deploy; ``.sluice/env`` appears last."""
         sweep(self.places)
         self.places.make()
-        app_url, owner_url = self._databases()
-        self._vendors()
+        vendors = [self._start(vendor) for vendor in VENDORS]
+        app_url, owner_url = self.databases()
+        for vendor in vendors:
+            self._wait_for(vendor)
         self._aws(app_url, owner_url)
         write_env(self.places.env, self.names)
 
@@ -61,7 +78,8 @@ class Running:
                 self.stops.pop()()
         sweep(self.places)
 
-    def _databases(self) -> tuple[str, str]:
+    def databases(self) -> tuple[str, str]:
+        """The application's URL and the owner's; started here unless the environment names one."""
         given = os.environ.get("DATABASE_URL")
         if given:
             say("step", "Postgres: the one that DATABASE_URL names")
@@ -95,17 +113,22 @@ class Running:
         say("step", f"Postgres on port {server.port}, PgBouncer on port {pooler.port}")
         return pooler.url
 
-    def _vendors(self) -> None:
+    def _start(self, vendor: str) -> Vendor:
+        """Begin starting a simulated vendor; others start meanwhile."""
         port = free_port()
-        log = self.places.logs / "vendor-cars.log"
+        log = self.places.logs / f"vendor-{vendor}.log"
         log.unlink(missing_ok=True)
-        words = [sys.executable, "-m", "local.vendors.cars", "--port", str(port)]
-        program: Program = start("vendor-cars", words, log)
+        words = [sys.executable, "-m", f"local.vendors.{vendor}", "--port", str(port)]
+        program = start(f"vendor-{vendor}", words, log)
         self.stops.append(program.stop)
-        program.wait_until(lambda: "listening on" in log.read_text(encoding="utf-8"))
-        base = f"http://127.0.0.1:{port}"
-        self.names |= {"VENDOR_CARS_URL": base, "VENDOR_CARS_CONTROL_URL": f"{base}/_control"}
-        say("step", f"Simulated cars vendor on port {port}")
+        return Vendor(vendor, port, program)
+
+    def _wait_for(self, vendor: Vendor) -> None:
+        log = vendor.program.log
+        vendor.program.wait_until(lambda: "listening on" in log.read_text(encoding="utf-8"))
+        base, name = f"http://127.0.0.1:{vendor.port}", f"VENDOR_{vendor.name.upper()}"
+        self.names |= {f"{name}_URL": base, f"{name}_CONTROL_URL": f"{base}/_control"}
+        say("step", f"Simulated {VENDORS[vendor.name]} on port {vendor.port}")
 
     def _aws(self, app_url: str, owner_url: str) -> None:
         cloud = aws.new(self.places)
@@ -119,6 +142,7 @@ class Running:
             built = deployment.build()
             say("step", f"sam build: {'done' if built else 'nothing changed since the last one'}")
             outputs = deployment.deploy(names["database"], names["migrations"])
+        deployment.limit(outputs["WebhookFunctionName"], RECEIVERS)
         cloud.check_pollers()
         say("step", "sam deploy: the real template is deployed, migrations are applied")
         self.names |= {
@@ -126,13 +150,20 @@ class Running:
             "SLUICE_STAGE": "local",
             "SLUICE_STATE_TABLE": outputs["StateTableName"],
             "SLUICE_REGISTRY_TABLE": outputs["RegistryTableName"],
+            "SLUICE_LIMITS_TABLE": outputs["LimitsTableName"],
             "SLUICE_QUEUE_URL": outputs["SliceQueueUrl"],
+            "SLUICE_BACKFILL_QUEUE_URL": outputs["BackfillQueueUrl"],
             "SLUICE_DLQ_URL": outputs["SliceDeadLetterQueueUrl"],
+            "SLUICE_PUSH_QUEUE_URL": outputs["PushQueueUrl"],
+            "SLUICE_PUSH_DLQ_URL": outputs["PushDeadLetterQueueUrl"],
+            "SLUICE_WEBHOOK_URL": cloud.http_api(outputs["WebhookApiId"]) + "/webhooks",
             "SLUICE_DATABASE_SECRET": names["database"],
             "SLUICE_MIGRATION_DATABASE_SECRET": names["migrations"],
             "SLUICE_WORKER_FUNCTION": outputs["WorkerFunctionName"],
             "SLUICE_DISPATCHER_FUNCTION": outputs["DispatcherFunctionName"],
             "SLUICE_CLEANUP_FUNCTION": outputs["CleanupFunctionName"],
+            "SLUICE_WEBHOOK_FUNCTION": outputs["WebhookFunctionName"],
+            "SLUICE_APPLIER_FUNCTION": outputs["ApplierFunctionName"],
         }
 
 

@@ -2,6 +2,48 @@
 
 CREATE SCHEMA sluice;
 
+CREATE FUNCTION sluice.chain_audit() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+DECLARE
+  last record;
+BEGIN
+  -- One writer at a time, until it commits: two that go on from the same row would fork the chain.
+  PERFORM pg_advisory_xact_lock(7236845013);
+  SELECT number, digest INTO last FROM sluice.audit ORDER BY number DESC LIMIT 1;
+  NEW.number := coalesce(last.number, 0) + 1;
+  NEW.at := clock_timestamp();
+  NEW.login := session_user;
+  NEW.previous := coalesce(last.digest, '');
+  NEW.digest := (
+    SELECT encode(sha256(convert_to(string_agg(coalesce(length(said) || ':' || said, '-'), ',' ORDER BY place), 'UTF8')), 'hex')
+      FROM unnest(ARRAY[NEW.previous, NEW.number::text, to_char(NEW.at AT TIME ZONE 'UTC', 'YYYY-MM-DD"T"HH24:MI:SS.US"Z"'),
+                        NEW.login, NEW.actor, NEW.action, NEW.scope, NEW.before, NEW.after, NEW.why])
+           WITH ORDINALITY AS field (said, place));
+  RETURN NEW;
+END
+$$;
+
+CREATE FUNCTION sluice.instant(written text) RETURNS timestamp with time zone
+    LANGUAGE sql STABLE PARALLEL SAFE
+    RETURN CASE WHEN ((written ~ '([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$'::text) AND (written ~ '[0-9][tT ][0-9]'::text)) THEN (written)::timestamp with time zone ELSE ((written)::timestamp without time zone AT TIME ZONE 'UTC'::text) END;
+
+CREATE FUNCTION sluice.refuse_change_of_audit() RETURNS trigger
+    LANGUAGE plpgsql
+    AS $$
+BEGIN
+  RAISE EXCEPTION 'sluice.audit only grows: % is refused to everybody', TG_OP USING ERRCODE = 'insufficient_privilege';
+END
+$$;
+
+CREATE FUNCTION sluice.timeline_due(checked_at timestamp with time zone, labelled_at timestamp with time zone, created_at timestamp with time zone) RETURNS timestamp with time zone
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN CASE WHEN (checked_at IS NULL) THEN '-infinity'::timestamp with time zone WHEN ((checked_at + '00:15:00'::interval) < (COALESCE(labelled_at, created_at) + '72:00:00'::interval)) THEN (checked_at + '00:15:00'::interval) WHEN ((checked_at + '02:00:00'::interval) < (COALESCE(labelled_at, created_at) + '336:00:00'::interval)) THEN (checked_at + '02:00:00'::interval) WHEN ((checked_at + '24:00:00'::interval) < (COALESCE(labelled_at, created_at) + '1080:00:00'::interval)) THEN (checked_at + '24:00:00'::interval) ELSE NULL::timestamp with time zone END;
+
+CREATE FUNCTION sluice.timeline_tier(labelled_at timestamp with time zone, created_at timestamp with time zone, at timestamp with time zone) RETURNS smallint
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (CASE WHEN (at >= (COALESCE(labelled_at, created_at) + '1080:00:00'::interval)) THEN NULL::integer WHEN (labelled_at IS NULL) THEN 3 WHEN (at < (labelled_at + '72:00:00'::interval)) THEN 0 WHEN (at < (labelled_at + '336:00:00'::interval)) THEN 1 WHEN (at < (labelled_at + '1080:00:00'::interval)) THEN 2 ELSE NULL::integer END)::smallint;
+
 CREATE TABLE public.cars (
     client_id text NOT NULL,
     car_id text NOT NULL,
@@ -51,6 +93,308 @@ CREATE TABLE public.cars (
 )
 WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
 
+CREATE TABLE public.shipbob_inventory_items (
+    client_id text NOT NULL,
+    inventory_id text NOT NULL,
+    product_id text NOT NULL,
+    variant_id text,
+    name text,
+    sku text,
+    on_hand bigint,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_invoices (
+    client_id text NOT NULL,
+    invoice_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    invoice_date timestamp with time zone,
+    invoice_type text,
+    amount numeric,
+    currency_code text,
+    running_balance numeric,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_order_items (
+    client_id text NOT NULL,
+    order_id text NOT NULL,
+    line integer NOT NULL,
+    product_id text,
+    reference_id text,
+    sku text,
+    quantity bigint,
+    unit_price numeric,
+    external_line_id text,
+    gtin text,
+    upc text
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_orders (
+    client_id text NOT NULL,
+    order_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    created_at timestamp with time zone,
+    purchased_at timestamp with time zone,
+    reference_id text,
+    order_number text,
+    status text,
+    type text,
+    channel_id text,
+    channel_name text,
+    shipping_method text,
+    total_price numeric,
+    recipient_name text,
+    recipient_city text,
+    recipient_state text,
+    recipient_zip_code text,
+    recipient_country text,
+    shipments integer,
+    last_update_at timestamp with time zone,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_products (
+    client_id text NOT NULL,
+    product_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    name text,
+    type text,
+    created_at timestamp with time zone,
+    changed_at timestamp with time zone,
+    variants integer,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_receiving_orders (
+    client_id text NOT NULL,
+    receiving_order_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    purchase_order_number text,
+    status text,
+    package_type text,
+    created_at timestamp with time zone,
+    expected_arrival_at timestamp with time zone,
+    changed_at timestamp with time zone,
+    fulfillment_center text,
+    expected_quantity bigint,
+    received_quantity bigint,
+    stowed_quantity bigint,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_returns (
+    client_id text NOT NULL,
+    return_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    reference_id text,
+    store_order_id text,
+    original_shipment_id text,
+    return_type text,
+    status text,
+    created_at timestamp with time zone,
+    arrived_at timestamp with time zone,
+    completed_at timestamp with time zone,
+    cancelled_at timestamp with time zone,
+    tracking_number text,
+    customer_name text,
+    fulfillment_center text,
+    channel_name text,
+    invoice_amount numeric,
+    invoice_currency text,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_shipment_items (
+    client_id text NOT NULL,
+    shipment_id text NOT NULL,
+    line integer NOT NULL,
+    product_id text,
+    reference_id text,
+    sku text,
+    name text,
+    inventory_id text,
+    inventory_name text,
+    quantity bigint,
+    quantity_committed bigint,
+    lot text,
+    expires_at timestamp with time zone
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_timelines (
+    client_id text NOT NULL,
+    shipment_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    event_created_at timestamp with time zone,
+    event_pick_in_progress_at timestamp with time zone,
+    event_picked_at timestamp with time zone,
+    event_packed_at timestamp with time zone,
+    event_labelled_at timestamp with time zone,
+    event_label_validated_at timestamp with time zone,
+    event_in_transit_at timestamp with time zone,
+    event_out_for_delivery_at timestamp with time zone,
+    event_delivery_attempt_failed_at timestamp with time zone,
+    event_delivered_at timestamp with time zone,
+    first_event_at timestamp with time zone,
+    last_event_at timestamp with time zone,
+    events integer,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_tracking (
+    client_id text NOT NULL,
+    shipment_id text NOT NULL,
+    order_id text NOT NULL,
+    created_at timestamp with time zone NOT NULL,
+    labelled_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    is_open boolean NOT NULL,
+    checked_at timestamp with time zone,
+    tier smallint,
+    due_at timestamp with time zone,
+    CONSTRAINT a_closed_shipment_is_never_asked_again CHECK ((is_open OR (due_at IS NULL))),
+    CONSTRAINT a_delivered_shipment_is_closed CHECK (((delivered_at IS NULL) OR (NOT is_open))),
+    CONSTRAINT there_are_four_tiers CHECK (((tier >= 0) AND (tier <= 3)))
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE VIEW public.shipbob_shipment_timeline AS
+ SELECT k.client_id,
+    k.shipment_id,
+    k.order_id,
+    k.created_at,
+    k.labelled_at,
+    k.delivered_at,
+    k.is_open,
+    t.event_created_at,
+    t.event_pick_in_progress_at,
+    t.event_picked_at,
+    t.event_packed_at,
+    t.event_labelled_at,
+    t.event_label_validated_at,
+    t.event_in_transit_at,
+    t.event_out_for_delivery_at,
+    t.event_delivery_attempt_failed_at,
+    t.event_delivered_at,
+    t.first_event_at,
+    t.last_event_at,
+    COALESCE(t.events, 0) AS events,
+    k.checked_at,
+    k.tier,
+    k.due_at
+   FROM (public.shipbob_tracking k
+     LEFT JOIN public.shipbob_timelines t USING (client_id, shipment_id));
+
+CREATE TABLE public.shipbob_shipments (
+    client_id text NOT NULL,
+    shipment_id text NOT NULL,
+    order_id text NOT NULL,
+    status text,
+    reference_id text,
+    created_at timestamp with time zone NOT NULL,
+    last_update_at timestamp with time zone,
+    last_tracking_update_at timestamp with time zone,
+    tracking_number text,
+    carrier text,
+    carrier_service text,
+    ship_option text,
+    zone text,
+    fulfillment_center_id text,
+    fulfillment_center text,
+    total_weight_oz numeric,
+    length_in numeric,
+    width_in numeric,
+    depth_in numeric,
+    invoice_amount numeric,
+    invoice_currency text,
+    insurance_value numeric,
+    estimated_fulfillment_at timestamp with time zone,
+    actual_fulfillment_at timestamp with time zone,
+    delivered_at timestamp with time zone,
+    status_details jsonb,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.shipbob_transactions (
+    client_id text NOT NULL,
+    transaction_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    amount numeric,
+    currency_code text,
+    charge_date timestamp with time zone,
+    transaction_fee text,
+    transaction_type text,
+    reference_id text,
+    reference_type text,
+    fulfillment_center text,
+    invoiced boolean,
+    invoice_id text,
+    invoice_date timestamp with time zone,
+    invoice_type text,
+    tax_amount numeric,
+    tracking_id text,
+    inventory_id text,
+    comment text,
+    comment_words text,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer,
+    merchant_client_id text,
+    attributed_by text,
+    attributed_at timestamp with time zone,
+    unattributed_reason text,
+    CONSTRAINT a_client_is_known_by_a_rule CHECK (((merchant_client_id IS NULL) = (attributed_by IS NULL))),
+    CONSTRAINT a_known_client_needs_no_reason CHECK (((merchant_client_id IS NULL) OR (unattributed_reason IS NULL)))
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
 CREATE TABLE public.sluice_migration_checksums (
     version character varying(128) NOT NULL,
     file text NOT NULL,
@@ -60,6 +404,21 @@ CREATE TABLE public.sluice_migration_checksums (
 
 CREATE TABLE public.sluice_migrations (
     version character varying(128) NOT NULL
+);
+
+CREATE TABLE sluice.audit (
+    number bigint NOT NULL,
+    at timestamp with time zone NOT NULL,
+    login text NOT NULL,
+    actor text NOT NULL,
+    action text NOT NULL,
+    scope text NOT NULL,
+    before text,
+    after text,
+    why text,
+    previous text NOT NULL,
+    digest text NOT NULL,
+    CONSTRAINT audit_number_check CHECK ((number > 0))
 );
 
 CREATE TABLE sluice.commit_log (
@@ -89,9 +448,28 @@ CREATE TABLE sluice.commit_log (
     merge_ms integer NOT NULL,
     note text,
     committed_at timestamp with time zone DEFAULT clock_timestamp() NOT NULL,
+    facts_read integer DEFAULT 0 NOT NULL,
+    facts_counted integer DEFAULT 0 NOT NULL,
+    derived jsonb,
+    endpoints jsonb,
+    wait_ms integer,
+    derive_ms integer,
+    database_ms integer,
+    begin_ms integer,
     CONSTRAINT commit_log_seq_check CHECK ((seq > 0)),
     CONSTRAINT every_row_read_is_accounted_for CHECK ((rows_read = ((((inserted + updated) + unchanged) + stale) + rejected)))
 );
+
+CREATE TABLE sluice.counter (
+    stream_key text NOT NULL,
+    subject text NOT NULL,
+    counter text NOT NULL,
+    total bigint NOT NULL,
+    facts bigint NOT NULL,
+    first_at timestamp with time zone NOT NULL,
+    last_at timestamp with time zone NOT NULL
+)
+WITH (fillfactor='80');
 
 CREATE TABLE sluice.run (
     run_id uuid NOT NULL,
@@ -126,6 +504,7 @@ CREATE TABLE sluice.sync_commit (
     slice_id uuid,
     has_more boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    full_since timestamp with time zone,
     CONSTRAINT sync_commit_fencing_token_check CHECK ((fencing_token >= 0)),
     CONSTRAINT sync_commit_seq_check CHECK ((seq >= 0))
 );
@@ -158,6 +537,25 @@ CREATE VIEW sluice.freshness AS
           ORDER BY r.started_at DESC
          LIMIT 1) done ON (true));
 
+CREATE TABLE sluice.inbox (
+    client_id text NOT NULL,
+    source text NOT NULL,
+    event_id text NOT NULL,
+    received_at timestamp with time zone DEFAULT now() NOT NULL,
+    queued_at timestamp with time zone,
+    applied_at timestamp with time zone
+);
+
+CREATE TABLE sluice.ledger (
+    stream_key text NOT NULL,
+    fact_id text NOT NULL,
+    subject text NOT NULL,
+    counter text NOT NULL,
+    amount bigint NOT NULL,
+    occurred_at timestamp with time zone NOT NULL,
+    seq bigint NOT NULL
+);
+
 CREATE TABLE sluice.rejects (
     reject_id bigint NOT NULL,
     stream_key text NOT NULL,
@@ -188,6 +586,64 @@ ALTER TABLE sluice.rejects ALTER COLUMN reject_id ADD GENERATED ALWAYS AS IDENTI
     NO MAXVALUE
     CACHE 1
 );
+
+CREATE VIEW sluice.run_endpoints AS
+ SELECT r.run_id,
+    r.stream_key,
+    r.client_id,
+    r.source,
+    r.stream,
+    r.started_at,
+    e.endpoint,
+    e.requests,
+    e.retries,
+    e.errors,
+    e.ms,
+    round((e.ms / NULLIF(e.requests, (0)::numeric)), 1) AS ms_per_request
+   FROM (sluice.run r
+     CROSS JOIN LATERAL ( SELECT s.endpoint,
+            sum(((s.spent ->> 'requests'::text))::bigint) AS requests,
+            sum(((s.spent ->> 'retries'::text))::bigint) AS retries,
+            sum(((s.spent ->> 'errors'::text))::bigint) AS errors,
+            sum(((s.spent ->> 'ms'::text))::bigint) AS ms
+           FROM sluice.commit_log c,
+            LATERAL jsonb_each(c.endpoints) s(endpoint, spent)
+          WHERE (c.run_id = r.run_id)
+          GROUP BY s.endpoint) e);
+
+CREATE VIEW sluice.run_times AS
+ SELECT r.run_id,
+    r.stream_key,
+    r.client_id,
+    r.source,
+    r.stream,
+    r.partition,
+    r.reason,
+    r.outcome,
+    r.started_at,
+    r.ended_at,
+    ((EXTRACT(epoch FROM (COALESCE(r.ended_at, now()) - r.started_at)) * (1000)::numeric))::bigint AS duration_ms,
+    t.slices,
+    (t.fetch_ms + t.merge_ms) AS busy_ms,
+    t.fetch_ms,
+    t.wait_ms,
+    t.vendor_ms,
+    t.database_ms,
+    t.begin_ms,
+    t.merge_ms,
+    t.derive_ms
+   FROM (sluice.run r
+     CROSS JOIN LATERAL ( SELECT count(*) AS slices,
+            COALESCE(sum(c.fetch_ms), (0)::bigint) AS fetch_ms,
+            COALESCE(sum(c.wait_ms), (0)::bigint) AS wait_ms,
+            COALESCE(sum(( SELECT sum(((e.spent ->> 'ms'::text))::bigint) AS sum
+                   FROM jsonb_each(c.endpoints) e(endpoint, spent))), (0)::numeric) AS vendor_ms,
+            COALESCE(sum(c.database_ms), (0)::bigint) AS database_ms,
+            COALESCE(sum(c.begin_ms), (0)::bigint) AS begin_ms,
+            COALESCE(sum(c.merge_ms), (0)::bigint) AS merge_ms,
+            COALESCE(sum(c.derive_ms), (0)::bigint) AS derive_ms
+           FROM sluice.commit_log c
+          WHERE (c.run_id = r.run_id)) t);
 
 CREATE VIEW sluice.runs AS
  SELECT r.run_id,
@@ -249,6 +705,22 @@ CREATE VIEW sluice.runs AS
             LATERAL unnest(c.latencies_ms) ms(ms)
           WHERE (c.run_id = r.run_id)) l);
 
+CREATE VIEW sluice.shipbob_unattributed AS
+ SELECT client_id,
+    transaction_id,
+    charge_date,
+    amount,
+    currency_code,
+    transaction_fee,
+    transaction_type,
+    reference_type,
+    reference_id,
+    comment,
+    COALESCE(unattributed_reason, 'not_tried'::text) AS reason,
+    (now() - inserted_at) AS age
+   FROM public.shipbob_transactions t
+  WHERE ((merchant_client_id IS NULL) AND (deleted_at IS NULL));
+
 CREATE TABLE sluice.sighting (
     stream_key text NOT NULL,
     generation integer NOT NULL,
@@ -290,17 +762,65 @@ CREATE VIEW sluice.slices AS
 ALTER TABLE ONLY public.cars
     ADD CONSTRAINT cars_pkey PRIMARY KEY (client_id, car_id);
 
+ALTER TABLE ONLY public.shipbob_inventory_items
+    ADD CONSTRAINT shipbob_inventory_items_pkey PRIMARY KEY (client_id, inventory_id);
+
+ALTER TABLE ONLY public.shipbob_invoices
+    ADD CONSTRAINT shipbob_invoices_pkey PRIMARY KEY (client_id, invoice_id);
+
+ALTER TABLE ONLY public.shipbob_order_items
+    ADD CONSTRAINT shipbob_order_items_pkey PRIMARY KEY (client_id, order_id, line);
+
+ALTER TABLE ONLY public.shipbob_orders
+    ADD CONSTRAINT shipbob_orders_pkey PRIMARY KEY (client_id, order_id);
+
+ALTER TABLE ONLY public.shipbob_products
+    ADD CONSTRAINT shipbob_products_pkey PRIMARY KEY (client_id, product_id);
+
+ALTER TABLE ONLY public.shipbob_receiving_orders
+    ADD CONSTRAINT shipbob_receiving_orders_pkey PRIMARY KEY (client_id, receiving_order_id);
+
+ALTER TABLE ONLY public.shipbob_returns
+    ADD CONSTRAINT shipbob_returns_pkey PRIMARY KEY (client_id, return_id);
+
+ALTER TABLE ONLY public.shipbob_shipment_items
+    ADD CONSTRAINT shipbob_shipment_items_pkey PRIMARY KEY (client_id, shipment_id, line);
+
+ALTER TABLE ONLY public.shipbob_shipments
+    ADD CONSTRAINT shipbob_shipments_pkey PRIMARY KEY (client_id, shipment_id);
+
+ALTER TABLE ONLY public.shipbob_timelines
+    ADD CONSTRAINT shipbob_timelines_pkey PRIMARY KEY (client_id, shipment_id);
+
+ALTER TABLE ONLY public.shipbob_tracking
+    ADD CONSTRAINT shipbob_tracking_pkey PRIMARY KEY (client_id, shipment_id);
+
+ALTER TABLE ONLY public.shipbob_transactions
+    ADD CONSTRAINT shipbob_transactions_pkey PRIMARY KEY (client_id, transaction_id);
+
 ALTER TABLE ONLY public.sluice_migration_checksums
     ADD CONSTRAINT sluice_migration_checksums_pkey PRIMARY KEY (version);
 
 ALTER TABLE ONLY public.sluice_migrations
     ADD CONSTRAINT sluice_migrations_pkey PRIMARY KEY (version);
 
+ALTER TABLE ONLY sluice.audit
+    ADD CONSTRAINT audit_pkey PRIMARY KEY (number);
+
 ALTER TABLE ONLY sluice.commit_log
     ADD CONSTRAINT commit_log_pkey PRIMARY KEY (stream_key, seq);
 
 ALTER TABLE ONLY sluice.commit_log
     ADD CONSTRAINT commit_log_slice_id_key UNIQUE (slice_id);
+
+ALTER TABLE ONLY sluice.counter
+    ADD CONSTRAINT counter_pkey PRIMARY KEY (stream_key, subject, counter);
+
+ALTER TABLE ONLY sluice.inbox
+    ADD CONSTRAINT inbox_pkey PRIMARY KEY (client_id, source, event_id);
+
+ALTER TABLE ONLY sluice.ledger
+    ADD CONSTRAINT ledger_pkey PRIMARY KEY (stream_key, fact_id);
 
 ALTER TABLE ONLY sluice.rejects
     ADD CONSTRAINT rejects_pkey PRIMARY KEY (reject_id);
@@ -318,7 +838,33 @@ CREATE INDEX cars_deleted_generation ON public.cars USING btree (client_id, dele
 
 CREATE INDEX cars_live_vin ON public.cars USING btree (client_id, vin) WHERE (deleted_at IS NULL);
 
+CREATE INDEX shipbob_inventory_items_id ON public.shipbob_inventory_items USING btree (inventory_id);
+
+CREATE INDEX shipbob_inventory_items_product ON public.shipbob_inventory_items USING btree (client_id, product_id);
+
+CREATE INDEX shipbob_orders_created ON public.shipbob_orders USING btree (client_id, created_at);
+
+CREATE INDEX shipbob_orders_id ON public.shipbob_orders USING btree (order_id);
+
+CREATE INDEX shipbob_orders_number ON public.shipbob_orders USING btree (order_number);
+
+CREATE INDEX shipbob_receiving_orders_id ON public.shipbob_receiving_orders USING btree (receiving_order_id);
+
+CREATE INDEX shipbob_returns_id ON public.shipbob_returns USING btree (return_id);
+
+CREATE INDEX shipbob_shipments_id ON public.shipbob_shipments USING btree (shipment_id);
+
+CREATE INDEX shipbob_shipments_order ON public.shipbob_shipments USING btree (client_id, order_id);
+
+CREATE INDEX shipbob_tracking_due ON public.shipbob_tracking USING btree (client_id, tier, due_at, shipment_id) WHERE ((due_at IS NOT NULL) AND (tier IS NOT NULL));
+
+CREATE INDEX shipbob_transactions_charged ON public.shipbob_transactions USING btree (client_id, charge_date);
+
+CREATE INDEX shipbob_transactions_unattributed ON public.shipbob_transactions USING btree (client_id, transaction_id) WHERE ((merchant_client_id IS NULL) AND (deleted_at IS NULL));
+
 CREATE INDEX commit_log_run ON sluice.commit_log USING btree (run_id);
+
+CREATE INDEX inbox_received ON sluice.inbox USING btree (received_at);
 
 CREATE UNIQUE INDEX rejects_open ON sluice.rejects USING btree (stream_key, raw_digest) WHERE (resolved_at IS NULL);
 
@@ -328,13 +874,59 @@ CREATE UNIQUE INDEX run_open ON sluice.run USING btree (stream_key) WHERE (ended
 
 CREATE INDEX run_started ON sluice.run USING btree (started_at DESC);
 
+CREATE INDEX run_stream ON sluice.run USING btree (stream_key, started_at DESC);
+
+CREATE TRIGGER chain BEFORE INSERT ON sluice.audit FOR EACH ROW EXECUTE FUNCTION sluice.chain_audit();
+
+ALTER TABLE sluice.audit ENABLE ALWAYS TRIGGER chain;
+
+CREATE TRIGGER only_grow BEFORE DELETE OR UPDATE OR TRUNCATE ON sluice.audit FOR EACH STATEMENT EXECUTE FUNCTION sluice.refuse_change_of_audit();
+
+ALTER TABLE sluice.audit ENABLE ALWAYS TRIGGER only_grow;
+
 GRANT USAGE ON SCHEMA sluice TO sluice_app;
+
+GRANT ALL ON FUNCTION sluice.instant(written text) TO sluice_app;
+
+GRANT ALL ON FUNCTION sluice.timeline_due(checked_at timestamp with time zone, labelled_at timestamp with time zone, created_at timestamp with time zone) TO sluice_app;
+
+GRANT ALL ON FUNCTION sluice.timeline_tier(labelled_at timestamp with time zone, created_at timestamp with time zone, at timestamp with time zone) TO sluice_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.cars TO sluice_app;
 
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_inventory_items TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_invoices TO sluice_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.shipbob_order_items TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_orders TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_products TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_receiving_orders TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_returns TO sluice_app;
+
+GRANT SELECT,INSERT,DELETE,UPDATE ON TABLE public.shipbob_shipment_items TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_timelines TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_tracking TO sluice_app;
+
+GRANT SELECT ON TABLE public.shipbob_shipment_timeline TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_shipments TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_transactions TO sluice_app;
+
 GRANT SELECT ON TABLE public.sluice_migrations TO sluice_app;
 
+GRANT SELECT,INSERT ON TABLE sluice.audit TO sluice_app;
+
 GRANT SELECT,INSERT ON TABLE sluice.commit_log TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE sluice.counter TO sluice_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE sluice.run TO sluice_app;
 
@@ -342,9 +934,23 @@ GRANT SELECT,INSERT,UPDATE ON TABLE sluice.sync_commit TO sluice_app;
 
 GRANT SELECT ON TABLE sluice.freshness TO sluice_app;
 
+GRANT SELECT,INSERT,DELETE ON TABLE sluice.inbox TO sluice_app;
+
+GRANT UPDATE(queued_at) ON TABLE sluice.inbox TO sluice_app;
+
+GRANT UPDATE(applied_at) ON TABLE sluice.inbox TO sluice_app;
+
+GRANT SELECT,INSERT ON TABLE sluice.ledger TO sluice_app;
+
 GRANT SELECT,INSERT,UPDATE ON TABLE sluice.rejects TO sluice_app;
 
+GRANT SELECT ON TABLE sluice.run_endpoints TO sluice_app;
+
+GRANT SELECT ON TABLE sluice.run_times TO sluice_app;
+
 GRANT SELECT ON TABLE sluice.runs TO sluice_app;
+
+GRANT SELECT ON TABLE sluice.shipbob_unattributed TO sluice_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE sluice.sighting TO sluice_app;
 

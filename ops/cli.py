@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import clients, rejects, stack, sync
+from ops.commands import accounts, clients, explain, rejects, run, stack, steer, sync, webhooks
 from ops.commands.teaching import examples
 from ops.failures import told_plainly
 
@@ -36,8 +36,13 @@ app = typer.Typer(
 )
 stack.add_to(app)
 sync.add_to(app)
+run.add_to(app)
+explain.add_to(app)
+steer.add_to(app)
+app.add_typer(accounts.app, name="accounts")
 app.add_typer(clients.app, name="clients")
 app.add_typer(rejects.app, name="rejects")
+app.add_typer(webhooks.app, name="webhooks")
 
 
 @app.callback()

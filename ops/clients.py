@@ -49,6 +49,7 @@ def entries_of(settings: Sequence[StreamSetting]) -> list[RegistryEntry]:
             secret=s.secret,
             enabled=True,
             paused=s.paused,
+            webhook_secret=s.webhook_secret,
         )
         for s in settings
     ]
@@ -79,7 +80,7 @@ def entry_lines(entries: Sequence[RegistryEntry], now: datetime) -> Iterator[str
     for e in entries:
         due = f", {_due_text(e.due_at, now)}" if e.due_at else ""
         yield f"{e.key}: {_state(e)}, every {duration_text(e.cadence)}{due}"
-        yield printable(f"  secret {e.secret}")
+        yield printable(f"  secret {e.secret}{_webhooks_text(e)}")
         yield printable(f"  {_settings_text(e.settings)}")
 
 
@@ -91,6 +92,7 @@ def entry_json(entry: RegistryEntry) -> dict[str, Any]:
         "paused": entry.paused,
         "due_at": entry.due_at,
         "secret": entry.secret,
+        "webhook_secret": entry.webhook_secret,
         "settings": dict(entry.settings),
     }
 
@@ -104,7 +106,7 @@ def _change(present: RegistryEntry | None, wanted: RegistryEntry) -> Change:
 
 
 def _different_fields(present: RegistryEntry, wanted: RegistryEntry) -> Iterator[str]:
-    for name in ("cadence", "secret", "enabled", "paused"):
+    for name in ("cadence", "secret", "webhook_secret", "enabled", "paused"):
         before, after = getattr(present, name), getattr(wanted, name)
         if before != after:
             yield f"{name}: {_value_text(before)} -> {_value_text(after)}"
@@ -112,6 +114,10 @@ def _different_fields(present: RegistryEntry, wanted: RegistryEntry) -> Iterator
         before, after = present.settings.get(name), wanted.settings.get(name)
         if before != after:
             yield f"settings.{name}: {_value_text(before)} -> {_value_text(after)}"
+
+
+def _webhooks_text(entry: RegistryEntry) -> str:
+    return f", webhooks signed by {entry.webhook_secret}" if entry.webhook_secret else ""
 
 
 def _state(entry: RegistryEntry) -> str:

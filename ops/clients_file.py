@@ -9,9 +9,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from ops import faults
 from ops.durations import HOW_TO_WRITE, Duration, parse_duration
@@ -19,6 +19,7 @@ from ops.faults import Fault
 from ops.yaml_text import Document, Place, read_yaml
 from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
+from sluice.sources.pushes import topics_of
 from sluice.sources.registry import check_settings, setting_names, streams_of
 
 
@@ -31,24 +32,36 @@ class StreamEntry(BaseModel):
     paused: bool = Field(default=False, strict=True)
 
 
-class SystemEntry(BaseModel):
-    """One client's account at one source: the name of its secret, its settings and its streams."""
+def _name_of_a_secret(value: str) -> str:
+    """The value itself is in no message, not even where it was pasted in by mistake."""
+    if faults.looks_like_a_secret(value):
+        raise ValueError(faults.VALUE_FOR_NAME)
+    if not faults.SECRET_NAME.fullmatch(value):
+        raise ValueError("write the name of a secret: letters, digits and /_+=.@- (or its ARN)")
+    return value
+
+
+SecretName = Annotated[str, Field(min_length=1, max_length=512), AfterValidator(_name_of_a_secret)]
+
+
+class WebhooksEntry(BaseModel):
+    """That the source pushes to us, and the name of the secret that signs. `sluice webhooks ensure` makes it."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
-    secret: str = Field(min_length=1, max_length=512)
+    secret: SecretName
+
+
+class SystemEntry(BaseModel):
+    """One client's account at one source: the name of its secret, its settings and its streams; and its
+    webhooks, where the source pushes."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    secret: SecretName
+    webhooks: WebhooksEntry | None = None
     settings: dict[str, Any] = Field(default_factory=dict)
     streams: dict[str, StreamEntry] = Field(min_length=1)
-
-    @field_validator("secret")
-    @classmethod
-    def _is_a_name(cls, value: str) -> str:
-        """The value itself is in no message, not even where it was pasted in by mistake."""
-        if faults.looks_like_a_secret(value):
-            raise ValueError(faults.VALUE_FOR_NAME)
-        if not faults.SECRET_NAME.fullmatch(value):
-            raise ValueError("write the name of a secret: letters, digits and /_+=.@- (or its ARN)")
-        return value
 
 
 class Acceptance(BaseModel):
@@ -64,7 +77,7 @@ class Acceptance(BaseModel):
 
 
 class ClientsFile(BaseModel):
-    """The whole file: ``clients: <client_id>: <source>: {secret, settings, streams}``."""
+    """The whole file: ``clients: <client_id>: <source>: {secret, webhooks, settings, streams}``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -81,6 +94,7 @@ class StreamSetting:
     paused: bool
     secret: str
     settings: Mapping[str, Any]
+    webhook_secret: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,6 +131,7 @@ def stream_settings(parsed: ClientsFile) -> list[StreamSetting]:
             paused=entry.paused,
             secret=system.secret,
             settings=check_settings(source, _with_durations(system.settings), allow_loopback=True),
+            webhook_secret=system.webhooks.secret if system.webhooks else None,
         )
         for client_id, source, system in _systems(parsed)
         for name, entry in system.streams.items()
@@ -148,6 +163,15 @@ def _source_faults(parsed: ClientsFile, allowed: Allowed) -> Iterator[Fault]:
                 there = f"no such stream; {source} has: {', '.join(known)}"
                 yield Fault((*at, "streams", name), there)
         yield from _settings_faults(at, source, system, allowed)
+        if system.webhooks is not None and not set(topics_of(source)) & set(system.streams):
+            yield Fault((*at, "webhooks"), _no_webhooks(source))
+
+
+def _no_webhooks(source: str) -> str:
+    pushed = topics_of(source)
+    if not pushed:
+        return f"{source} sends no webhooks; take this out"
+    return f"none of these streams is told of by webhooks; {source} pushes: {', '.join(pushed)}"
 
 
 def _client_faults(client_id: str, systems: Mapping[str, SystemEntry]) -> Iterator[Fault]:

@@ -11,7 +11,7 @@ import psycopg
 
 Connection = psycopg.Connection[dict[str, Any]]
 
-_RUNS = """
+RUNS = """
 SELECT r.run_id::text, r.stream_key, r.client_id, r.source, r.stream, r.reason, r.outcome, r.started_at,
        r.ended_at, r.slices, r.pages, r.rows_read, r.inserted, r.updated, r.unchanged, r.stale, r.rejected,
        r.deleted, r.requests, r.retries, r.errors, r.latency_avg_ms, r.latency_p95_ms,
@@ -100,7 +100,7 @@ def read_runs(
 ) -> Sequence[RunFigures]:
     """Runs that began at or after ``since``, and those whose ids are in ``also``, newest first."""
     parameters = {"since": since, "also": list(also), "client_id": client_id, "limit": limit}
-    rows = connection.execute(_RUNS, parameters).fetchall()
+    rows = connection.execute(RUNS, parameters).fetchall()
     return [RunFigures(**{k: _plain(v) for k, v in row.items()}) for row in rows]
 
 

@@ -36,8 +36,13 @@ DEFAULT_STACK = "sluice"
 OUTPUTS = {
     "SLUICE_STATE_TABLE": "StateTableName",
     "SLUICE_REGISTRY_TABLE": "RegistryTableName",
+    "SLUICE_LIMITS_TABLE": "LimitsTableName",
     "SLUICE_QUEUE_URL": "SliceQueueUrl",
+    "SLUICE_BACKFILL_QUEUE_URL": "BackfillQueueUrl",
     "SLUICE_DLQ_URL": "SliceDeadLetterQueueUrl",
+    "SLUICE_PUSH_QUEUE_URL": "PushQueueUrl",
+    "SLUICE_PUSH_DLQ_URL": "PushDeadLetterQueueUrl",
+    "SLUICE_WEBHOOK_URL": "WebhookUrl",
     "SLUICE_DATABASE_SECRET": "DatabaseSecretArn",
     "SLUICE_WORKER_FUNCTION": "WorkerFunctionName",
 }
@@ -88,8 +93,9 @@ class Target:
 
     @cached_property
     def messages(self) -> SqsMessages:
+        """A deployment older than the queue of backfills has one queue for all."""
         queue_url = self.name("SLUICE_QUEUE_URL")
-        return SqsMessages(self.aws("sqs"), queue_url)
+        return SqsMessages(self.aws("sqs"), queue_url, self.names.get("SLUICE_BACKFILL_QUEUE_URL"))
 
     def secret_exists(self, name: str) -> bool:
         """False only when Secrets Manager says so; a person may not be allowed to ask."""

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
+from psycopg import sql
+from psycopg.rows import dict_row
+
+T = TypeVar("T")
 
 VOLATILE = frozenset({"_fetched_at"})
 SAMPLES = 5
@@ -46,25 +50,28 @@ def compare_cars(
 
     Rows lying in ``rejects`` are not in the table; they count as missing here.
     """
-    expected = {str(car_id): _business(record) for car_id, record in truth}
-    total, rows = len(expected), 0
+    expected = {str(car_id): (_business(car), _typed(car)) for car_id, car in truth}
+    return difference(expected, _live_rows(connection, client_id))
+
+
+def difference(expected: Mapping[str, T], found: Iterable[tuple[str, T]]) -> Difference:
+    """What was found, id by id, against all that should be there. An id found twice is surplus."""
+    left, rows = dict(expected), 0
     surplus: list[str] = []
     different: list[str] = []
-    for car_id, document, typed in _live_rows(connection, client_id):
+    for record_id, record in found:
         rows += 1
-        record = expected.pop(car_id, None)
-        if record is None:
-            surplus.append(car_id)
-        elif record != document or typed != _typed(record):
-            different.append(car_id)
-    faults = len(expected) + len(surplus) + len(different)
+        if record_id not in left:
+            surplus.append(record_id)
+        elif left.pop(record_id) != record:
+            different.append(record_id)
     return Difference(
         rows,
-        total,
-        tuple(sorted(expected)[:SAMPLES]),
+        len(expected),
+        tuple(sorted(left)[:SAMPLES]),
         tuple(surplus[:SAMPLES]),
         tuple(different[:SAMPLES]),
-        faults,
+        len(left) + len(surplus) + len(different),
     )
 
 
@@ -80,14 +87,23 @@ def _typed(record: dict[str, Any]) -> tuple[Any, ...]:
 
 def _live_rows(
     connection: psycopg.Connection[Any], client_id: str
-) -> Iterable[tuple[str, dict[str, Any], tuple[Any, ...]]]:
-    with connection.transaction(), connection.cursor(name="truth") as cursor:
+) -> Iterator[tuple[str, tuple[dict[str, Any], tuple[Any, ...]]]]:
+    query = (
+        "SELECT car_id, document::text AS document, vin, year, make, color FROM public.cars "
+        "WHERE client_id = %s AND deleted_at IS NULL"
+    )
+    for row in streamed(connection, query, (client_id,)):
+        typed = (row["vin"], row["year"], row["make"], row["color"])
+        yield row["car_id"], (json.loads(row["document"]), typed)
+
+
+def streamed(
+    connection: psycopg.Connection[Any],
+    query: LiteralString | sql.Composed,
+    parameters: Sequence[Any],
+) -> Iterator[dict[str, Any]]:
+    """Rows of a query, some thousands in memory at a time."""
+    with connection.transaction(), connection.cursor(name="truth", row_factory=dict_row) as cursor:
         cursor.itersize = 5000
-        cursor.execute(
-            "SELECT car_id, document::text AS document, vin, year, make, color FROM public.cars "
-            "WHERE client_id = %s AND deleted_at IS NULL",
-            (client_id,),
-        )
-        for row in cursor:
-            typed = (row["vin"], row["year"], row["make"], row["color"])
-            yield row["car_id"], json.loads(row["document"]), typed
+        cursor.execute(query, parameters)
+        yield from cursor

@@ -1,6 +1,7 @@
 """Dispatcher: a schedule tick becomes one message for each stream that is due."""
 
 from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -12,6 +13,7 @@ from sluice.observability import count_plan, logger, metrics
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, int]:
-    planned = wiring.plan()
-    count_plan(planned.asked, planned.raced)
-    return asdict(planned)
+    left = timedelta(milliseconds=context.get_remaining_time_in_millis())
+    planned = asdict(wiring.plan(deadline=datetime.now(UTC) + left))
+    count_plan(planned)
+    return planned

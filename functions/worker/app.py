@@ -3,17 +3,15 @@
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from aws_lambda_powertools.utilities.batch import (
-    EventType,
-    process_partial_response,
-)
+from aws_lambda_powertools.utilities.batch import EventType, process_partial_response
 from aws_lambda_powertools.utilities.batch.types import PartialItemFailureResponse
 from aws_lambda_powertools.utilities.data_classes.sqs_event import SQSRecord
 from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice import wiring
+from sluice.core.slices import Delivery
 from sluice.messages import SliceMessage
-from sluice.observability import count_slice, logger, metrics
+from sluice.observability import count_found_by_polling, count_slice, logger, metrics
 from sluice.observability.batches import OutspokenProcessor
 
 processor = OutspokenProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -22,7 +20,12 @@ processor = OutspokenProcessor(event_type=EventType.SQS, raise_on_entire_batch_f
 def run_one(record: SQSRecord, lambda_context: LambdaContext) -> None:
     message = SliceMessage.model_validate_json(record.body)
     left = timedelta(milliseconds=lambda_context.get_remaining_time_in_millis())
-    count_slice(wiring.run_slice(message, deadline=datetime.now(UTC) + left))
+    queue = record.event_source_arn.rsplit(":", 1)[-1]
+    delivery = Delivery(record.message_id, record.receipt_handle, queue)
+    report = wiring.run_slice(message, deadline=datetime.now(UTC) + left, delivery=delivery)
+    count_slice(report)
+    if wiring.is_a_backstop(message, report):
+        count_found_by_polling(report)
 
 
 @metrics.log_metrics

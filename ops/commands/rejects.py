@@ -14,6 +14,7 @@ from ops.target import find_target
 from ops.terminal import open_console
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
+from sluice.core.priorities import Priority
 
 app = typer.Typer(
     help="List, show and redrive rejected rows.",
@@ -79,7 +80,9 @@ def redrive(
     if not streams:
         check_client(target.registry, client)
     for found in streams if yes else []:
-        target.messages.ask_for_slice(StreamKey.parse(found.stream_key), reason="redrive")
+        target.messages.ask_for_slice(
+            StreamKey.parse(found.stream_key), reason="redrive", priority=Priority.MANUAL
+        )
     verb = "asked to redrive" if yes else "would redrive (say --yes to do it)"
     rows = sum(found.rows for found in streams)
     console = open_console()

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
+import uuid
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -13,6 +14,7 @@ import typer
 from rich.console import Console
 
 from ops.acceptance import Check, check_line, check_runs, exit_code_of
+from ops.asking import Asked, ask, board_of, desks_of
 from ops.clients_file import Acceptance, Allowed, read_clients_file
 from ops.commands.options import writable
 from ops.commands.teaching import examples
@@ -22,7 +24,10 @@ from ops.leases import lease_sheet
 from ops.memory import WorkerMemory, memory_line, memory_of
 from ops.progress import screen_for
 from ops.run_figures import Connection, RunFigures, read_runs, server_now
+from ops.run_times import read_times
 from ops.show_runs import closing_sheet, remarks, sum_line
+from ops.show_switches import paused_lines
+from ops.show_times import client_lines, times_sheet
 from ops.target import Target, find_target
 from ops.terminal import open_console
 from sluice.core.errors import SettingInvalid
@@ -39,7 +44,11 @@ def sync(
         ),
     ] = None,
     full: Annotated[
-        bool, typer.Option("--full", help="Read everything anew, not only what is due.")
+        bool,
+        typer.Option(
+            "--full",
+            help="Read everything anew, not only what is due: a backfill, for which nothing else waits.",
+        ),
     ] = False,
     watch: Annotated[bool, typer.Option("--follow", help="Watch until the runs end.")] = False,
     timeout_s: Annotated[
@@ -55,8 +64,15 @@ def sync(
 ) -> None:
     """Ask for a sync now.
 
+    It goes before what the schedule asked for. With --full it is a backfill: its slices have a queue of
+    their own and few workers, and leave the client's last slot to everything else.
+
     With --follow: watch it, and exit with 3 if a run ended badly, with 4 if a target was missed.
     Ctrl-C stops the watching only; the runs go on.
+
+    At most 10 requests wait per client. Those of a client beyond that are refused ("429: queue full"),
+    other clients' are not; the exit code is 1. So it is when all is paused. Of paused streams it is told
+    how to resume them; the others are asked for.
     """
     if not watch and (file or json_path):
         raise SettingInvalid("--file and --json are about the runs' end; add --follow")
@@ -65,15 +81,17 @@ def sync(
     acceptance = _acceptance(target, file)
     keys = stream_keys(target.registry.show(), client or [])
     if not watch and not full:
-        _ask(target, keys, None)
+        _ask(target, keys, None).check()
         return
     with target.database() as connection:
         since = server_now(connection)
         watching = Watch.begin(connection, [str(key) for key in keys], since, full=full)
-        _ask(target, keys, since if full else None)
-        if watch:
+        asked = _ask(target, keys, since if full else None)
+        if watch and asked.keys:
+            watching = replace(watching, stream_keys=frozenset(map(str, asked.keys)))
             watched = _Watched(target, connection, watching, acceptance, timeout_s, json_path)
             watched.to_the_end(open_console())
+        asked.check()
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +145,9 @@ def runs(
     client: Annotated[str | None, typer.Option(help="Only this client's runs.")] = None,
     hours: Annotated[float, typer.Option(min=0, help="How far back to look.")] = 24,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 30,
+    times: Annotated[
+        bool, typer.Option("--times", help="Where their time went, and their ids for `sluice run`.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
     """Runs, newest first: what they read, wrote and cost."""
@@ -134,15 +155,22 @@ def runs(
     with target.database() as connection:
         since = now - timedelta(hours=hours)
         found = read_runs(connection, since, client_id=client, limit=limit)
+        spent = read_times(connection, [run.run_id for run in found]) if times or as_json else {}
     if not found:
         check_client(target.registry, client)
     if as_json:
-        typer.echo(_json([run.as_json(now) for run in found]))
+        told = [{**run.as_json(now), "times": spent[run.run_id].as_json()} for run in found]
+        typer.echo(_json(told))
         return
     if not found:
         open_console().print(f"no run began in the last {hours:g} hours", soft_wrap=True)
         return
-    _show(open_console(), "runs", found, now, dated=True)
+    console = open_console()
+    _show(console, "runs", found, now, dated=True)
+    if times:
+        console.print(times_sheet(found, spent, "where the time went"))
+        for line in client_lines(spent.values()):
+            console.print(line, soft_wrap=True)
 
 
 def leases(context: typer.Context) -> None:
@@ -165,7 +193,12 @@ def add_to(app: typer.Typer) -> None:
         ),
     )(sync)
     app.command(
-        "runs", epilog=examples("sluice runs --client harbour-motors", "sluice runs --json | jq .")
+        "runs",
+        epilog=examples(
+            "sluice runs --client harbour-motors",
+            "sluice runs --times",
+            "sluice runs --json | jq '.[].times'",
+        ),
     )(runs)
     app.command("leases", epilog=examples("sluice leases"))(leases)
 
@@ -175,12 +208,28 @@ def _acceptance(target: Target, file: Path | None) -> Acceptance:
     return read_clients_file(file, allowed).acceptance if file else Acceptance()
 
 
-def _ask(target: Target, keys: Sequence[StreamKey], full_since: datetime | None) -> None:
-    for key in keys:
-        target.messages.ask_for_slice(key, reason="manual", full_since=full_since)
-    names = ", ".join(map(str, keys))
-    asked = f"asked {target.where} for {len(keys)} stream(s): {names}"
-    open_console().print(asked, soft_wrap=True)
+def _ask(target: Target, keys: Sequence[StreamKey], full_since: datetime | None) -> Asked:
+    """Who was refused and what is paused is told at once, in case watching the others takes its time or
+    ends badly."""
+    asked = ask(
+        target.messages,
+        desks_of(target),
+        keys,
+        board=board_of(target),
+        full_since=full_since,
+        new_id=lambda: str(uuid.uuid4()),
+    )
+    console = open_console()
+    if asked.keys:
+        names = ", ".join(map(str, asked.keys))
+        line = f"asked {target.where} for {len(asked.keys)} stream(s): {names}"
+        console.print(line, soft_wrap=True)
+        if asked.refused:
+            console.print(f"refused: {asked.told()}", soft_wrap=True)
+    if asked.keys or asked.refused:
+        for line in paused_lines(asked.paused):
+            console.print(f"not asked: {line}", soft_wrap=True)
+    return asked
 
 
 def _show(

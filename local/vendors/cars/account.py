@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from local.vendors.cars.catalogue import Catalogue
-from local.vendors.cars.clock import VendorClock, iso
 from local.vendors.cars.digests import VOLATILE_FIELD
 from local.vendors.cars.faults import Faults
-from local.vendors.cars.limits import SlidingWindow
-from local.vendors.cars.models import AccountSummary, NewAccount
+from local.vendors.cars.models import AccountSummary, NewAccount, RateLimit
 from local.vendors.cars.records import CLOSE
 from local.vendors.cars.scrolls import Scrolls
 from local.vendors.cars.stats import Tally
+from local.vendors.loopback.clock import VendorClock, iso
+from local.vendors.loopback.limits import SlidingWindow
 
 
 class Account:
@@ -26,7 +26,7 @@ class Account:
         self.faults = Faults()
         self.tally = Tally()
         limit = wanted.options.rate_limit
-        self.window = SlidingWindow(limit) if limit else None
+        self.window = _window(limit) if limit else None
         self.scrolls = Scrolls(
             wanted.seed,
             repeatable=wanted.options.scroll_position == "repeatable",
@@ -58,6 +58,10 @@ class Account:
             faults=self.faults.names(),
             options=self.options,
         )
+
+
+def _window(limit: RateLimit) -> SlidingWindow:
+    return SlidingWindow(limit.requests, limit.per_s, count_refused=limit.count_refused)
 
 
 class UnknownAccountError(LookupError):

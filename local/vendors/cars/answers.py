@@ -2,40 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from http import HTTPStatus
 from math import ceil
 from typing import Literal
 
 import orjson
 
-from local.vendors.cars.clock import http_date
-from local.vendors.cars.draws import pick
 from local.vendors.cars.models import AccountOptions, Fault, FaultKind, RetryAfterForm
+from local.vendors.loopback.answers import BOT_CHECK, HTML, Answer, gateway_error
+from local.vendors.loopback.clock import http_date
+from local.vendors.loopback.draws import pick
 
-JSON = "application/json"
-HTML = "text/html; charset=UTF-8"
 _STATUSES: tuple[Literal[500, 502, 503, 504], ...] = (500, 502, 503, 504)
-_PAGE = b"""<!DOCTYPE html>
-<html><head><title>Just a moment...</title></head>
-<body><h1>Checking your browser</h1><p>This takes a few seconds.</p></body></html>
-"""
-
-
-@dataclass(frozen=True)
-class Answer:
-    """A whole answer as it ought to go out."""
-
-    status: int
-    body: bytes
-    content_type: str = JSON
-    headers: Mapping[str, str] = field(default_factory=dict)
-
-    @property
-    def reason(self) -> str:
-        """The phrase after the status."""
-        return HTTPStatus(self.status).phrase
 
 
 def message(status: int, text: str, **headers: str) -> Answer:
@@ -78,7 +55,7 @@ def refused(fault: Fault, options: AccountOptions, now: float, *question: object
         case FaultKind.EXPIRED_SCROLL:
             return gone_scroll(options)
         case _:
-            return Answer(200, _PAGE, HTML)
+            return Answer(200, BOT_CHECK, HTML)
 
 
 def _broken(fault: Fault, now: float, *question: object) -> Answer:
@@ -89,5 +66,4 @@ def _broken(fault: Fault, now: float, *question: object) -> Answer:
         headers = dict(too_many(fault.retry_after_s, fault.retry_after_form, now).headers)
     if status == 500:
         return Answer(500, b'{"message":"Server Error"}', headers=headers)
-    text = f"<html><body><h1>{status} {HTTPStatus(status).phrase}</h1></body></html>"
-    return Answer(status, text.encode(), HTML, headers)
+    return gateway_error(status, headers)

@@ -13,9 +13,9 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import Literal
 
-from local.vendors.cars.draws import draw
 from local.vendors.cars.models import Mutated, Mutation
 from local.vendors.cars.records import CLOSE, FIRST_EDITION, FIRST_ID, Edition, parts
+from local.vendors.loopback.draws import draw
 
 Order = Literal["id", "recent"]
 Fate = Literal["archived", "removed"]

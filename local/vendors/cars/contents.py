@@ -8,10 +8,10 @@ from random import Random
 
 from local.vendors.cars.account import Account
 from local.vendors.cars.catalogue import Listing
-from local.vendors.cars.draws import number
 from local.vendors.cars.faults import Hits
 from local.vendors.cars.models import Fault, FaultKind, PoisonKind
 from local.vendors.cars.poison import poison, poisoned
+from local.vendors.loopback.draws import number
 
 
 @dataclass

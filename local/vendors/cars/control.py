@@ -2,15 +2,9 @@
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Iterator, Mapping
-from contextlib import AbstractContextManager
-from types import TracebackType
-from typing import Any, Self
+from typing import Any
 from urllib.parse import quote
-
-import httpx
-import orjson
 
 from local.vendors.cars.models import (
     AccountOptions,
@@ -22,50 +16,15 @@ from local.vendors.cars.models import (
     NewAccount,
     Stats,
 )
-
-# Loopback speaks plain HTTP. An empty context trusts nobody and spares reading the system's
-# certificates, a third of the time a small test takes.
-_NO_TLS = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-_TIMEOUT = httpx.Timeout(10.0, read=120.0)  # a catalogue of 200,000 cars takes seconds to make
+from local.vendors.loopback.control_client import ControlClient
 
 
-class ControlRefusedError(RuntimeError):
-    """The simulated vendor refused a control request; its own words say why."""
-
-
-class CarsVendorControl(AbstractContextManager["CarsVendorControl"]):
+class CarsVendorControl(ControlClient):
     """Steers one simulated cars vendor at ``base_url`` (http://127.0.0.1:PORT)."""
-
-    def __init__(self, base_url: str, client: httpx.Client | None = None) -> None:
-        self.base_url = base_url.rstrip("/")
-        self._client = client or httpx.Client(timeout=_TIMEOUT, trust_env=False, verify=_NO_TLS)
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self._client.close()
-
-    def now_s(self) -> float:
-        """The vendor's clock, seconds since the epoch."""
-        return float(self._call("GET", "")["now_s"])
 
     def refused_keys(self) -> int:
         """Requests that came without a valid key since the last reset."""
         return int(self._call("GET", "")["refused_keys"])
-
-    def advance_clock(self, seconds: float) -> float:
-        """Move the vendor's clock ahead; returns its new time."""
-        return float(self._call("POST", "/clock", {"advance_s": seconds})["now_s"])
 
     def reset(self) -> None:
         """Drop every account and go back to the machine's time."""
@@ -145,14 +104,8 @@ class CarsVendorControl(AbstractContextManager["CarsVendorControl"]):
 
     def truth_records(self, api_key: str) -> Iterator[tuple[int, dict[str, Any]]]:
         """Each listed car's id and record, streamed."""
-        url = self.base_url + "/_control" + _account(api_key, "/truth.jsonl")
-        with self._client.stream("GET", url) as response:
-            if response.is_error:
-                response.read()
-            _checked(response)
-            for line in response.iter_lines():
-                row = orjson.loads(line)
-                yield int(row["id"]), row["record"]
+        for row in self._lines(_account(api_key, "/truth.jsonl"), {}):
+            yield int(row["id"]), row["record"]
 
     def stats(self, api_key: str) -> Stats:
         """What the account was asked and answered."""
@@ -165,21 +118,6 @@ class CarsVendorControl(AbstractContextManager["CarsVendorControl"]):
     def _truth(self, api_key: str, fields: str) -> Mapping[str, Any]:
         return self._call("GET", _account(api_key, f"/truth?fields={fields}"))
 
-    def _call(self, method: str, path: str, body: object = None) -> dict[str, Any]:
-        content = None if body is None else orjson.dumps(body)
-        response = self._client.request(method, self.base_url + "/_control" + path, content=content)
-        answer: dict[str, Any] = orjson.loads(_checked(response).content)
-        return answer
-
 
 def _account(api_key: str, rest: str = "") -> str:
     return f"/accounts/{quote(api_key, safe='')}{rest}"
-
-
-def _checked(response: httpx.Response) -> httpx.Response:
-    if response.is_error:
-        raise ControlRefusedError(
-            f"{response.request.method} {response.request.url} was answered "
-            f"{response.status_code}: {response.text}"
-        )
-    return response

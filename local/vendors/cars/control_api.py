@@ -3,52 +3,33 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable
 
 import orjson
 from aiohttp import web
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 
 from local.vendors.cars.account import Account, Accounts, UnknownAccountError
 from local.vendors.cars.catalogue import NotEnoughCarsError
-from local.vendors.cars.clock import VendorClock, iso
 from local.vendors.cars.digests import business_digest
 from local.vendors.cars.models import Fault, Mutation, NewAccount
 from local.vendors.cars.vendor_api import VendorApi
-
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+from local.vendors.loopback.clock import VendorClock, iso
+from local.vendors.loopback.control_answers import errors_as_json, json_answer
+from local.vendors.loopback.strict import Strict
 
 _FAULTS: TypeAdapter[Fault | list[Fault]] = TypeAdapter(Fault | list[Fault])
 _ACCOUNT = "/_control/accounts/{api_key}"
 
 
-class _Advance(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Advance(Strict):
     advance_s: float = Field(ge=0)
 
 
-class _Rotation(BaseModel):
-    model_config = ConfigDict(extra="forbid")
+class _Rotation(Strict):
     new_key: str = Field(min_length=1)
 
 
-def _json(value: object, status: int = 200) -> web.Response:
-    plain = value.model_dump(mode="json") if isinstance(value, BaseModel) else value
-    body = orjson.dumps(plain, option=orjson.OPT_NON_STR_KEYS)
-    return web.Response(status=status, body=body, content_type="application/json")
-
-
-@web.middleware
-async def control_errors(request: web.Request, handler: Handler) -> web.StreamResponse:
-    """Errors of the control addresses as JSON that says what was wrong."""
-    if not request.path.startswith("/_control"):
-        return await handler(request)
-    try:
-        return await handler(request)
-    except UnknownAccountError as error:
-        return _json({"error": str(error)}, 404)
-    except (ValidationError, NotEnoughCarsError) as error:
-        return _json({"error": str(error)}, 422)
+control_errors = errors_as_json(unknown=UnknownAccountError, impossible=NotEnoughCarsError)
 
 
 class ControlApi:
@@ -85,52 +66,54 @@ class ControlApi:
     async def status(self, _request: web.Request) -> web.Response:
         """The vendor's clock and how many requests came without a valid key."""
         now = self._clock.now()
-        return _json({"now": iso(now), "now_s": now, "refused_keys": self._vendor.refused_keys})
+        return json_answer(
+            {"now": iso(now), "now_s": now, "refused_keys": self._vendor.refused_keys}
+        )
 
     async def reset(self, _request: web.Request) -> web.Response:
         """Back to the start: no accounts, the machine's time."""
         self._accounts.clear()
         self._clock.reset()
         self._vendor.refused_keys = 0
-        return _json({})
+        return json_answer({})
 
     async def advance(self, request: web.Request) -> web.Response:
         """Move the vendor's clock ahead."""
         wanted = _Advance.model_validate_json(await request.read())
-        return _json({"now_s": self._clock.advance(wanted.advance_s)})
+        return json_answer({"now_s": self._clock.advance(wanted.advance_s)})
 
     async def accounts(self, _request: web.Request) -> web.Response:
         """Every account in one line."""
         summaries = [account.summary(key) for key, account in self._accounts.items()]
-        return _json({"accounts": [summary.model_dump(mode="json") for summary in summaries]})
+        return json_answer({"accounts": [summary.model_dump(mode="json") for summary in summaries]})
 
     async def create(self, request: web.Request) -> web.Response:
         """Make an account; others are answered while a large catalogue is being made."""
         wanted = NewAccount.model_validate_json(await request.read())
         if self._accounts.get(wanted.api_key) is not None and not wanted.replace:
             error = f"the key {wanted.api_key!r} has an account; say replace=true or delete it"
-            return _json({"error": error}, 409)
+            return json_answer({"error": error}, 409)
         account = Account(wanted, self._clock)
         for _ in account.fill(wanted.cars):
             await asyncio.sleep(0)
         self._accounts.add(wanted.api_key, account)
-        return _json(account.summary(wanted.api_key), 201)
+        return json_answer(account.summary(wanted.api_key), 201)
 
     async def remove_all(self, _request: web.Request) -> web.Response:
         """Drop every account."""
         self._accounts.clear()
-        return _json({})
+        return json_answer({})
 
     async def remove(self, request: web.Request) -> web.Response:
         """Drop one account."""
         self._accounts.remove(request.match_info["api_key"])
-        return _json({})
+        return json_answer({})
 
     async def rotate(self, request: web.Request) -> web.Response:
         """Give the account another key; the old one is refused from now on."""
         wanted = _Rotation.model_validate_json(await request.read())
         self._accounts.rekey(request.match_info["api_key"], wanted.new_key)
-        return _json({})
+        return json_answer({})
 
     async def set_faults(self, request: web.Request) -> web.Response:
         """Switch one fault or several on (or off, with ``on: false``)."""
@@ -138,18 +121,18 @@ class ControlApi:
         wanted = _FAULTS.validate_json(await request.read())
         for fault in wanted if isinstance(wanted, list) else [wanted]:
             account.faults.set(fault)
-        return _json({"faults": account.faults.names()})
+        return json_answer({"faults": account.faults.names()})
 
     async def clear_faults(self, request: web.Request) -> web.Response:
         """Switch every fault off."""
         self._account(request).faults.clear()
-        return _json({})
+        return json_answer({})
 
     async def mutate(self, request: web.Request) -> web.Response:
         """Change the catalogue now; answers which cars were met."""
         account = self._account(request)
         wanted = Mutation.model_validate_json(await request.read())
-        return _json(account.catalogue.mutate(wanted, self._clock.now()))
+        return json_answer(account.catalogue.mutate(wanted, self._clock.now()))
 
     async def truth(self, request: web.Request) -> web.Response:
         """The listed cars' ids, or (``fields=digest``) their digests; and what is gone."""
@@ -161,7 +144,7 @@ class ControlApi:
             answer["ids"] = list(account.catalogue.listing.ids)
         for fate in ("archived", "removed"):
             answer[fate] = [n for n, met in account.catalogue.gone.items() if met == fate]
-        return _json(answer)
+        return json_answer(answer)
 
     async def truth_lines(self, request: web.Request) -> web.StreamResponse:
         """The listed cars, one ``{"id", "record"}`` a line, as of the request."""
@@ -175,12 +158,12 @@ class ControlApi:
 
     async def stats(self, request: web.Request) -> web.Response:
         """What the account was asked and answered."""
-        return _json(self._account(request).tally.report())
+        return json_answer(self._account(request).tally.report())
 
     async def clear_stats(self, request: web.Request) -> web.Response:
         """Count anew."""
         self._account(request).tally.clear()
-        return _json({})
+        return json_answer({})
 
 
 async def _digests(account: Account) -> dict[int, str]:

@@ -1,15 +1,10 @@
-"""Which faults an answer meets.
-
-Whether a fault hits depends on its seed, the question asked and how often that question was asked
-since the faults were set: concurrency and timing change nothing, and a retry draws anew.
-"""
+"""Which faults an answer meets; whether one hits is `loopback.chances`' to say."""
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 
-from local.vendors.cars.draws import draw
 from local.vendors.cars.models import (
     CONTENTS,
     DELIVERIES,
@@ -19,6 +14,7 @@ from local.vendors.cars.models import (
     FaultKind,
     PathKind,
 )
+from local.vendors.loopback.chances import Chances
 
 _PER_ROW = frozenset({FaultKind.POISON_ROWS})  # the probability is a row's, not an answer's
 
@@ -62,56 +58,23 @@ class Hits:
 NO_HITS = Hits()
 
 
-class Faults:
+class Faults(Chances[Fault]):
     """The faults switched on for one account, in the order they were set."""
 
     def __init__(self) -> None:
-        self._faults: dict[str, Fault] = {}
-        self._asked: Counter[str] = Counter()
-        self._drawn: Counter[str] = Counter()
-
-    def set(self, fault: Fault) -> None:
-        """Switch a fault on, replace the one of that name, or (``on: false``) switch it off."""
-        self._faults.pop(fault.label, None)
-        self._drawn.pop(fault.label, None)
-        if fault.on:
-            self._faults[fault.label] = fault
-
-    def clear(self) -> None:
-        """Switch every fault off and forget how often each question was asked."""
-        self._faults.clear()
-        self._asked.clear()
-        self._drawn.clear()
-
-    def names(self) -> tuple[str, ...]:
-        """The faults that are on."""
-        return tuple(self._faults)
+        super().__init__(always=lambda fault: fault.kind in _PER_ROW)
 
     def meet(self, question: Question) -> Hits:
         """The faults this question meets now; counts the question."""
-        if not self._faults:
+        if not self:
             return NO_HITS
-        self._asked[question.text] += 1
-        hits = Hits(chance=self._asked[question.text])
-        for label, fault in self._faults.items():
-            if self._hits(label, fault, question):
-                hits.add(fault)
+        hits = Hits(chance=self.count(question.text))
+        for fault in self.hitting(question.text, partial(_concerns, question)):
+            hits.add(fault)
         return hits
 
-    def _hits(self, label: str, fault: Fault, question: Question) -> bool:
-        if not _concerns(fault, question):
-            return False
-        asked = self._asked[question.text]
-        if fault.kind not in _PER_ROW and not (
-            draw(fault.seed, label, question.text, asked) < fault.probability
-        ):
-            return False
-        self._drawn[label] += 1
-        served = self._drawn[label] - fault.skip
-        return served > 0 and (fault.limit is None or served <= fault.limit)
 
-
-def _concerns(fault: Fault, question: Question) -> bool:
+def _concerns(question: Question, fault: Fault) -> bool:
     """Whether the fault can happen to this question at all."""
     if question.path not in fault.paths or (fault.pages and question.page not in fault.pages):
         return False

@@ -9,17 +9,16 @@ from __future__ import annotations
 from enum import StrEnum
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import Field, model_validator
+
+from local.vendors.loopback.faults import Delivery, VendorFault
+from local.vendors.loopback.strict import Strict
 
 PathKind = Literal["page", "detail", "archived", "scroll"]
 RetryAfterForm = Literal["seconds", "date"]
 
 
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class RateLimit(_Strict):
+class RateLimit(Strict):
     """At most ``requests`` in any ``per_s`` seconds of the vendor's clock; the rest get 429."""
 
     requests: int = Field(ge=1)
@@ -28,7 +27,7 @@ class RateLimit(_Strict):
     count_refused: bool = False
 
 
-class AccountOptions(_Strict):
+class AccountOptions(Strict):
     """How one account answers. Each field is a vendor behaviour that is assumed, not documented."""
 
     volatile: bool = True
@@ -49,7 +48,7 @@ class AccountOptions(_Strict):
     rate_limit: RateLimit | None = None
 
 
-class NewAccount(_Strict):
+class NewAccount(Strict):
     """A catalogue of ``cars`` cars under an API key. Same seed and size: same catalogue."""
 
     api_key: str = Field(min_length=1)
@@ -59,7 +58,7 @@ class NewAccount(_Strict):
     replace: bool = False
 
 
-class Mutation(_Strict):
+class Mutation(Strict):
     """How many cars to change, sell, add, remove without trace, or archive; one car, one fate."""
 
     change: int = Field(default=0, ge=0)
@@ -74,7 +73,7 @@ class Mutation(_Strict):
         return self.change + self.sell + self.remove + self.archive
 
 
-class Mutated(_Strict):
+class Mutated(Strict):
     """The ids a mutation met, by fate."""
 
     changed: tuple[int, ...] = ()
@@ -128,20 +127,7 @@ REFUSALS = frozenset(
         FaultKind.EXPIRED_SCROLL,
     }
 )
-DELIVERIES = frozenset(
-    {
-        FaultKind.CUT_BODY,
-        FaultKind.CUT_CHUNKED,
-        FaultKind.CUT_GZIP,
-        FaultKind.LENGTH_TOO_LONG,
-        FaultKind.LENGTH_TOO_SHORT,
-        FaultKind.MALFORMED_JSON,
-        FaultKind.OVERSIZED,
-        FaultKind.SLOW,
-        FaultKind.DRIP,
-        FaultKind.RESET,
-    }
-)
+DELIVERIES = frozenset(FaultKind(delivery.value) for delivery in Delivery)
 CONTENTS = frozenset(FaultKind) - REFUSALS - DELIVERIES
 SCROLL_ONLY = frozenset({FaultKind.TOKEN_LOOP, FaultKind.EXPIRED_SCROLL})
 
@@ -164,32 +150,17 @@ class PoisonKind(StrEnum):
     NOT_AN_OBJECT = "not_an_object"
 
 
-class Fault(_Strict):
-    """One fault, switched on. Parameters a kind does not use are ignored."""
+class Fault(VendorFault):
+    """One fault of this vendor, with what it says beyond other vendors' faults."""
 
     kind: FaultKind
-    name: str = ""  # two faults of one kind need two names
-    on: bool = True
-    probability: float = Field(default=1.0, ge=0, le=1)
-    seed: int = 1
     paths: tuple[PathKind, ...] = ("page", "detail", "archived", "scroll")
     pages: tuple[int, ...] = ()  # empty: every page; a scroll's batches count from 1
-    skip: int = Field(default=0, ge=0)  # hits let pass first
-    limit: int | None = Field(default=None, ge=0)  # hits served at most
 
     status: Literal[500, 502, 503, 504] | None = None  # None: one of them by chance
-    after_work: bool = False  # the request took effect (a scroll moved on) before the refusal
-    retry_after_s: float | None = None
     retry_after_form: RetryAfterForm = "seconds"
-    at_bytes: int | None = Field(default=None, ge=0)  # None: half of the body
-    by_bytes: int = Field(default=64, ge=1)
-    delay_ms: int = Field(default=0, ge=0)
-    rows: int = Field(default=3, ge=1)
-    back: int = Field(default=1, ge=0)
     honest_meta: bool = True
     location: str = "http://elsewhere.invalid/"
-    size_bytes: int = Field(default=64 * 1024 * 1024, ge=1)
-    zipped: bool = False
     poisons: tuple[PoisonKind, ...] = tuple(PoisonKind)
     mutation: Mutation = Mutation(change=1)
 
@@ -199,13 +170,8 @@ class Fault(_Strict):
             raise ValueError(f"{self.kind} exists on scrolls only; add 'scroll' to paths")
         return self
 
-    @property
-    def label(self) -> str:
-        """What the fault is replaced, counted and switched off by."""
-        return self.name or self.kind.value
 
-
-class Latency(_Strict):
+class Latency(Strict):
     """Milliseconds from the parsed request until its answer was ready (or sent, if in pieces)."""
 
     average: float
@@ -213,7 +179,7 @@ class Latency(_Strict):
     longest: float
 
 
-class Stats(_Strict):
+class Stats(Strict):
     """What an account was asked and what it answered. Status 0: no status line was sent."""
 
     requests: int
@@ -226,7 +192,7 @@ class Stats(_Strict):
     latency_ms: Latency
 
 
-class AccountSummary(_Strict):
+class AccountSummary(Strict):
     """One line of the list of accounts."""
 
     api_key: str

@@ -10,13 +10,14 @@ from urllib.parse import urlencode
 import orjson
 
 from local.vendors.cars.account import Account
-from local.vendors.cars.answers import Answer, message
+from local.vendors.cars.answers import message
 from local.vendors.cars.catalogue import Listing
-from local.vendors.cars.clock import iso
 from local.vendors.cars.contents import Rows, spoil, written
-from local.vendors.cars.draws import number
 from local.vendors.cars.faults import Hits
 from local.vendors.cars.models import FaultKind
+from local.vendors.loopback.answers import Answer
+from local.vendors.loopback.clock import iso
+from local.vendors.loopback.draws import number
 
 _ID_FIELDS = ("car_id", "id", "external_id")
 

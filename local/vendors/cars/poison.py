@@ -11,8 +11,8 @@ from typing import Any
 
 import orjson
 
-from local.vendors.cars.draws import draw, pick
 from local.vendors.cars.models import Fault, PoisonKind
+from local.vendors.loopback.draws import draw, pick
 
 DEPTH = 5000
 _MARK = "\ue000raw\ue000"

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from typing import Any, NamedTuple
 
-from local.vendors.cars.draws import number, pick
+from local.vendors.loopback.draws import number, pick
 
 YEAR_ABSENT_BELOW = 4  # of 256: about 1.5 % of the cars have no year field
 YEAR_NULL_BELOW = 8  # and as many have a null

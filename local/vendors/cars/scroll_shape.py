@@ -8,12 +8,13 @@ from urllib.parse import urlencode
 import orjson
 
 from local.vendors.cars.account import Account
-from local.vendors.cars.answers import Answer, gone_scroll
+from local.vendors.cars.answers import gone_scroll
 from local.vendors.cars.contents import Rows, written
 from local.vendors.cars.faults import Hits
 from local.vendors.cars.models import FaultKind
 from local.vendors.cars.page_shape import whole
 from local.vendors.cars.scrolls import Batch, UnknownScrollError
+from local.vendors.loopback.answers import Answer
 
 LIMIT_DEFAULT, LIMIT_MAX = 1000, 2000  # cars; documented
 MINUTES_DEFAULT, MINUTES_MAX = 10, 15  # documented as the duration of the scroll session

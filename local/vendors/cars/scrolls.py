@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from local.vendors.cars.catalogue import Listing
-from local.vendors.cars.draws import token
+from local.vendors.loopback.draws import token
 
 
 @dataclass

@@ -11,13 +11,14 @@ from aiohttp import web
 
 from local.vendors.cars import page_shape, scroll_shape
 from local.vendors.cars.account import Account, Accounts
-from local.vendors.cars.answers import Answer, gone_scroll, refused, too_many, unauthenticated
+from local.vendors.cars.answers import gone_scroll, refused, too_many, unauthenticated
 from local.vendors.cars.catalogue import NotEnoughCarsError
-from local.vendors.cars.clock import VendorClock
-from local.vendors.cars.draws import number
 from local.vendors.cars.faults import NO_HITS, Hits, Question
 from local.vendors.cars.models import Fault, FaultKind, PathKind
-from local.vendors.cars.wire import Wire
+from local.vendors.loopback.answers import Answer
+from local.vendors.loopback.clock import VendorClock
+from local.vendors.loopback.draws import number
+from local.vendors.loopback.wire import Wire
 
 Build = Callable[[Hits], Answer]
 
@@ -126,13 +127,14 @@ class VendorApi:
         return build(hits), hits.delivery
 
     def _limited(self, account: Account) -> Answer | None:
-        if account.window is None:
+        limit = account.options.rate_limit
+        if account.window is None or limit is None:
             return None
         now = self._clock.now()
         wait_s = account.window.wait_s(now)
         if wait_s is None:
             return None
-        form = account.window.limit.retry_after
+        form = limit.retry_after
         return too_many(wait_s if form else None, form or "seconds", now)
 
     def _refusal(

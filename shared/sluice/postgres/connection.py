@@ -10,8 +10,10 @@ from __future__ import annotations
 import os
 import socket
 import threading
+import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -21,6 +23,7 @@ from psycopg.conninfo import conninfo_to_dict
 from psycopg.rows import TupleRow
 
 from sluice.core.errors import DatabaseUnavailable, SettingInvalid
+from sluice.observability.logs import logger
 
 CONNECT_TIMEOUT_S = 5
 SERVER_WAIT_S = 5
@@ -48,8 +51,23 @@ UNAVAILABLE = (
 OperationalError there: the server ended our transaction, or is a standby, or its disk is full."""
 
 
+@dataclass(frozen=True, slots=True)
+class DatabaseTime:
+    """Seconds spent in transactions, from wanting one to its end, and how many of them passed before it had
+    begun: connecting, and waiting for a pooler to have a server free."""
+
+    seconds: float = 0.0
+    until_begun: float = 0.0
+
+    def since(self, earlier: DatabaseTime) -> DatabaseTime:
+        return DatabaseTime(self.seconds - earlier.seconds, self.until_begun - earlier.until_begun)
+
+
 class PostgresConnection:
     """Opens on first use, reopens when broken, is kept over warm invocations.
+
+    A connection that died while it was kept, with its pooler or in a failover, is found out at BEGIN, and
+    another is opened at once: nothing ran on the dead one. Once a transaction has begun nothing is repeated.
 
     A ``url`` that is asked for is asked anew at each opening: after a rotation the old one opens nothing.
     """
@@ -70,6 +88,8 @@ class PostgresConnection:
             for limit in (statement_timeout, lock_timeout, idle_timeout)
         )
         self._connection: psycopg.Connection[TupleRow] | None = None
+        self._ended = DatabaseTime()
+        self._wanted_at: float | None = None
 
     @contextmanager
     def transaction(self) -> Iterator[psycopg.Connection[TupleRow]]:
@@ -77,17 +97,27 @@ class PostgresConnection:
 
         An error at COMMIT surfaces the same way: who must know the difference looks it up.
         """
+        self._wanted_at = time.monotonic()
         try:
-            connection = self._open()
-            with _cut_after(SERVER_WAIT_S, connection) as begun, connection.transaction():
-                connection.execute(_TIMEOUTS, self._timeouts)
-                begun()
+            with ExitStack() as held:
+                connection = self._begin(held)
+                self._begun()
                 yield connection
         except (psycopg.Error, ValueError) as error:
             if not isinstance(error, UNAVAILABLE) and not self._is_broken():
                 raise
             self.close()
             raise DatabaseUnavailable(f"database: {first_line(error)}") from error
+        finally:
+            self._ended, self._wanted_at = self.spent(), None
+
+    def spent(self) -> DatabaseTime:
+        """In transactions so far, the present one included."""
+        ended = self._ended
+        if self._wanted_at is None:
+            return ended
+        took = time.monotonic() - self._wanted_at
+        return DatabaseTime(ended.seconds + took, ended.until_begun)
 
     def close(self) -> None:
         """Drop the connection; the next transaction opens a new one."""
@@ -100,15 +130,49 @@ class PostgresConnection:
         and psycopg calls that an InternalError; at the end of a COPY, a ValueError."""
         return self._connection is not None and self._connection.broken
 
+    def _begin(self, held: ExitStack) -> psycopg.Connection[Any]:
+        """A transaction, begun, that ends with ``held``; on another connection if the kept one has died."""
+        began, kept = time.monotonic(), self._kept()
+        if kept is not None:
+            try:
+                return self._begin_on(kept, held, SERVER_WAIT_S)
+            except psycopg.Error as error:
+                left = SERVER_WAIT_S - (time.monotonic() - began)
+                if not kept.closed or left <= 0:
+                    raise
+                logger.info("connection_reopened", extra={"why": first_line(error)})
+                return self._begin_on(self._open(), held, left)
+        return self._begin_on(self._open(), held, SERVER_WAIT_S)
+
+    def _begin_on(
+        self, connection: psycopg.Connection[Any], held: ExitStack, seconds: float
+    ) -> psycopg.Connection[Any]:
+        with ExitStack() as entered:
+            begun = entered.enter_context(_cut_after(seconds, connection))
+            entered.enter_context(connection.transaction())
+            connection.execute(_TIMEOUTS, self._timeouts)
+            begun()
+            held.enter_context(entered.pop_all())
+        return connection
+
+    def _begun(self) -> None:
+        if self._wanted_at is not None:
+            took = time.monotonic() - self._wanted_at
+            self._ended = DatabaseTime(self._ended.seconds, self._ended.until_begun + took)
+
+    def _kept(self) -> psycopg.Connection[Any] | None:
+        """The connection of an earlier transaction, as far as is known here still open."""
+        kept = self._connection
+        return None if kept is None or kept.closed else kept
+
     def _open(self) -> psycopg.Connection[Any]:
-        if self._connection is None or self._connection.closed or self._connection.broken:
-            self._connection = psycopg.connect(
-                check_url(self._url()) if callable(self._url) else self._url,
-                autocommit=True,
-                prepare_threshold=None,
-                connect_timeout=CONNECT_TIMEOUT_S,
-                application_name=self._application_name,
-            )
+        self._connection = psycopg.connect(
+            check_url(self._url()) if callable(self._url) else self._url,
+            autocommit=True,
+            prepare_threshold=None,
+            connect_timeout=CONNECT_TIMEOUT_S,
+            application_name=self._application_name,
+        )
         return self._connection
 
 

@@ -6,43 +6,21 @@ rows never meet another's.
 
 from __future__ import annotations
 
-import hashlib
-import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from typing import Any
 
 import psycopg
-from psycopg import errors, sql
 
 from sluice.core.errors import RowRejected
-from sluice.core.records import Record, Reject, Table
+from sluice.core.fault_points import FaultPoint, reach
+from sluice.core.records import Record, Table
 from sluice.postgres import tables
-
-ROW_FAULTS = (
-    psycopg.DataError,
-    psycopg.IntegrityError,
-    errors.ProgramLimitExceeded,
-    errors.StatementTooComplex,
-    UnicodeEncodeError,
-)
-"""What one bad row raises: a value out of range or malformed, against a constraint of the table, too
-large, too deep, or text that is no Unicode."""
+from sluice.postgres.derivations import create_incoming
+from sluice.postgres.rejects import storable
+from sluice.postgres.shipping import Merged, Row, Shipment, reject_of
 
 Values = Callable[[Record], Sequence[Any]]
-Row = tuple[Any, ...]
-
-
-@dataclass(slots=True)
-class Merged:
-    """What became of a batch. ``rejects`` are the rows that could not be loaded."""
-
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    stale: int = 0
-    rejects: list[Reject] = field(default_factory=list)
-    stale_ids: list[str] = field(default_factory=list)
 
 
 def merge(
@@ -58,19 +36,23 @@ def merge(
     """Load records into ``table``; a record without a version takes ``seq``.
 
     ``ties_win`` says whether a record replaces a stored row of the same version (a later read does,
-    a redriven reject does not).
+    a redriven reject does not). The table's derivations have run when this returns.
     """
     merged = Merged()
     winners = _one_per_id(_with_sound_keys(records, seq, merged), seq, merged)
     _copy_incoming(connection, winners, seq)
+    reach(FaultPoint.MERGE_COPIED)
     verdicts = connection.execute(
         tables.compare(table), {"client_id": client_id, "ties_win": ties_win}
     ).fetchall()
     merged.unchanged += len(winners) - len(verdicts)
+    versioned = [record.id for record in winners.values() if record.version is not None]
+    if versioned:
+        connection.execute(tables.keep_up(table), {"client_id": client_id, "ids": versioned})
     rows = _encode(winners, verdicts, seq, values, merged)
+    Shipment(connection, table, client_id, winners, rows, merged, ties_win=ties_win).ship()
     if rows:
-        connection.execute(tables.create_staged(table))
-        _ship(connection, table, client_id, rows, winners, merged, ties_win=ties_win)
+        reach(FaultPoint.MERGE_WRITTEN)
     return merged
 
 
@@ -80,9 +62,9 @@ def _with_sound_keys(records: Sequence[Record], seq: int, merged: Merged) -> lis
     for record in records:
         if storable(record.id) != record.id:
             reason = "an id that Postgres cannot keep as text"
-            merged.rejects.append(replace(_reject(record, reason, None), record_id=None))
+            merged.rejects.append(replace(reject_of(record, reason, None), record_id=None))
         elif not -(2**63) <= _version(record, seq) < 2**63:
-            merged.rejects.append(_reject(record, "a version beyond 64 bits", None))
+            merged.rejects.append(reject_of(record, "a version beyond 64 bits", None))
         else:
             sound.append(record)
     return sound
@@ -115,9 +97,7 @@ def _version(record: Record, seq: int) -> int:
 def _copy_incoming(
     connection: psycopg.Connection[Any], winners: dict[str, Record], seq: int
 ) -> None:
-    connection.execute(
-        "CREATE TEMP TABLE incoming (id text, hash uuid, version bigint) ON COMMIT DROP"
-    )
+    create_incoming(connection)
     with connection.cursor().copy("COPY incoming (id, hash, version) FROM STDIN") as copy:
         for record in winners.values():
             copy.write_row((record.id, record.hash.hex(), _version(record, seq)))
@@ -129,9 +109,9 @@ def _encode(
     seq: int,
     values: Values,
     merged: Merged,
-) -> list[Row]:
+) -> dict[str, Row]:
     """Validate and encode what is new or changed; what cannot be goes to the rejects."""
-    rows: list[Row] = []
+    rows: dict[str, Row] = {}
     for record_id, verdict in verdicts:
         record = winners[record_id]
         if verdict == "stale":
@@ -141,144 +121,9 @@ def _encode(
         try:
             typed = values(record)
         except RowRejected as error:
-            merged.rejects.append(_reject(record, error.reason, error.field))
+            merged.rejects.append(reject_of(record, error.reason, error.field))
+            merged.refused.add(record_id)
             continue
-        rows.append(
-            (record.id, record.hash.hex(), _version(record, seq), *typed, record.raw.decode())
-        )
+        fixed = (record.id, record.hash.hex(), _version(record, seq))
+        rows[record.id] = (*fixed, *typed, record.raw.decode())
     return rows
-
-
-def _ship(
-    connection: psycopg.Connection[Any],
-    table: Table,
-    client_id: str,
-    rows: list[Row],
-    winners: dict[str, Record],
-    merged: Merged,
-    *,
-    ties_win: bool,
-) -> None:
-    """COPY and upsert; rows that Postgres itself refuses are found by halving and rejected."""
-    try:
-        with connection.transaction():
-            inserted, updated = _copy_and_upsert(connection, table, client_id, rows, ties_win)
-    except ROW_FAULTS as error:
-        if len(rows) == 1:
-            reason = str(error).splitlines()[0]
-            merged.rejects.append(_reject(winners[rows[0][0]], reason, None))
-            return
-        middle = len(rows) // 2
-        for half in (rows[:middle], rows[middle:]):
-            _ship(connection, table, client_id, half, winners, merged, ties_win=ties_win)
-        return
-    merged.inserted += inserted
-    merged.updated += updated
-    merged.stale += len(rows) - inserted - updated
-
-
-def _copy_and_upsert(
-    connection: psycopg.Connection[Any],
-    table: Table,
-    client_id: str,
-    rows: list[Row],
-    ties_win: bool,  # noqa: FBT001  # private, passed on by name above
-) -> tuple[int, int]:
-    connection.execute("TRUNCATE staged")
-    with connection.cursor().copy(tables.copy_staged(table)) as copy:
-        for row in rows:
-            copy.write_row(row)
-    counted = connection.execute(
-        tables.upsert(table), {"client_id": client_id, "ties_win": ties_win}
-    ).fetchone()
-    if counted is None:
-        raise psycopg.InternalError("an aggregate without a row")
-    return counted[0], counted[1]
-
-
-def _reject(record: Record, reason: str, field_name: str | None) -> Reject:
-    return Reject(record.id, reason, field_name, record.raw.decode(errors="backslashreplace"))
-
-
-def keep_rejects(
-    connection: psycopg.Connection[Any],
-    rejects: Sequence[Reject],
-    *,
-    stream_key: str,
-    seq: int,
-    slice_id: str,
-    read_anew: bool,
-) -> None:
-    """Store rejects; one that lies there already is counted, not stored twice.
-
-    ``read_anew`` says that the vendor gave them just now. A redrive only tries them again: they keep
-    the seq at which they were read, which is their version.
-    """
-    same = {"key": stream_key, "seq": seq, "slice_id": slice_id, "read_anew": read_anew}
-    with connection.cursor() as cursor:
-        cursor.executemany(_KEEP, [{**same, **_reject_row(reject)} for reject in rejects])
-
-
-def name_rejects(
-    connection: psycopg.Connection[Any], redriven: Sequence[tuple[int, str]], *, stream_key: str
-) -> None:
-    """Give rejects that had no sound id the one that is read in them now, so that they can be settled."""
-    if redriven:
-        numbers, names = zip(*redriven, strict=True)
-        found = {"key": stream_key, "numbers": list(numbers), "names": list(names)}
-        connection.execute(_NAME, found)
-
-
-def settle_rejects(
-    connection: psycopg.Connection[Any],
-    *,
-    stream_key: str,
-    slice_id: str,
-    superseded: Sequence[str],
-) -> None:
-    """Close older rejects of records that this slice read and did not reject in the same form."""
-    found = {"key": stream_key, "slice_id": slice_id, "superseded": list(superseded)}
-    connection.execute(_SETTLE, found)
-
-
-def storable(text: str) -> str:
-    """The text as Postgres can keep it: NUL and halves of surrogate pairs become escapes."""
-    return text.replace("\0", "\\u0000").encode(errors="backslashreplace").decode()
-
-
-def _reject_row(reject: Reject) -> dict[str, Any]:
-    raw = storable(reject.raw)
-    return {
-        "record_id": None if reject.record_id is None else storable(reject.record_id),
-        "field": None if reject.field is None else storable(reject.field),
-        "reason": storable(reject.reason),
-        "raw": raw,
-        "digest": uuid.UUID(bytes=hashlib.md5(raw.encode(), usedforsecurity=False).digest()),
-    }
-
-
-_KEEP = sql.SQL("""
-INSERT INTO sluice.rejects AS r
-       (stream_key, client_id, source, stream, record_id, field, reason, raw, raw_digest, seq, slice_id)
-SELECT stream_key, client_id, source, stream, %(record_id)s, %(field)s, %(reason)s, %(raw)s, %(digest)s,
-       %(seq)s, %(slice_id)s
-  FROM sluice.sync_commit WHERE stream_key = %(key)s
-ON CONFLICT (stream_key, raw_digest) WHERE resolved_at IS NULL
-DO UPDATE SET times = r.times + 1, last_seen_at = now(), slice_id = excluded.slice_id,
-              seq = CASE WHEN %(read_anew)s THEN excluded.seq ELSE r.seq END,
-              reason = excluded.reason, field = excluded.field
-""")
-
-_NAME = sql.SQL("""
-UPDATE sluice.rejects r SET record_id = n.name
-  FROM unnest(%(numbers)s::bigint[], %(names)s::text[]) AS n (number, name)
- WHERE r.reject_id = n.number AND r.stream_key = %(key)s AND r.record_id IS NULL
-""")
-
-_SETTLE = sql.SQL("""
-UPDATE sluice.rejects r
-   SET resolved_at = now(),
-       resolution = CASE WHEN r.record_id = ANY(%(superseded)s) THEN 'superseded' ELSE 'loaded' END
-  FROM incoming i
- WHERE r.stream_key = %(key)s AND r.resolved_at IS NULL AND r.slice_id <> %(slice_id)s AND r.record_id = i.id
-""")

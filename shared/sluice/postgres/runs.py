@@ -10,10 +10,11 @@ from typing import Any, LiteralString
 import psycopg
 
 from sluice.core.keys import StreamKey
+from sluice.core.priorities import Priority
 from sluice.core.slices import Draft
-from sluice.postgres.loader import storable
+from sluice.postgres.rejects import storable
 
-_BEGIN: LiteralString = """
+BEGIN: LiteralString = """
 INSERT INTO sluice.run (run_id, stream_key, client_id, source, stream, partition, reason, started_at, last_progress_at)
 VALUES (%(run_id)s, %(key)s, %(client_id)s, %(source)s, %(stream)s, %(partition)s, %(reason)s, %(now)s, %(now)s)
 ON CONFLICT (stream_key) WHERE ended_at IS NULL DO NOTHING
@@ -43,11 +44,12 @@ UPDATE sluice.run SET ended_at = %(now)s, outcome = %(outcome)s, last_error = %(
  WHERE run_id = %(run_id)s AND ended_at IS NULL
 """
 
-_SILENT: LiteralString = """
-SELECT r.run_id::text, r.stream_key, s.seq, r.started_at, r.last_progress_at
+SILENT: LiteralString = """
+SELECT r.run_id::text, r.stream_key, r.reason, s.seq, r.started_at, r.last_progress_at
   FROM sluice.run r JOIN sluice.sync_commit s USING (stream_key)
- WHERE r.ended_at IS NULL AND r.last_progress_at < %(before)s
- ORDER BY r.last_progress_at LIMIT %(limit)s
+ WHERE r.ended_at IS NULL
+   AND r.last_progress_at < CASE WHEN r.reason = %(backfill)s THEN %(backfills_before)s ELSE %(before)s END
+ ORDER BY r.reason = %(backfill)s, r.last_progress_at LIMIT %(limit)s
 """
 
 
@@ -57,6 +59,7 @@ class FoundRun:
 
     run_id: str
     key: StreamKey
+    reason: str
     seq: int
     started_at: datetime
     last_progress_at: datetime
@@ -76,7 +79,7 @@ def begin(
         "reason": reason,
         "now": now,
     }
-    row = tx.execute(_BEGIN, parameters).fetchone() or tx.execute(_OPEN, parameters).fetchone()
+    row = tx.execute(BEGIN, parameters).fetchone() or tx.execute(_OPEN, parameters).fetchone()
     if row is None:
         raise psycopg.InternalError(f"{key}: a run ended while it was being opened")
     return str(row[0])
@@ -110,8 +113,19 @@ def end(
     return tx.execute(_END, parameters).rowcount == 1
 
 
-def silent(tx: psycopg.Connection[Any], before: datetime, limit: int) -> Sequence[FoundRun]:
-    rows = tx.execute(_SILENT, {"before": before, "limit": limit}).fetchall()
+def silent(
+    tx: psycopg.Connection[Any],
+    before: datetime,
+    limit: int,
+    backfills_before: datetime | None = None,
+) -> Sequence[FoundRun]:
+    parameters = {
+        "before": before,
+        "backfills_before": backfills_before or before,
+        "backfill": Priority.BACKFILL.value,
+        "limit": limit,
+    }
+    rows = tx.execute(SILENT, parameters).fetchall()
     return [FoundRun(row[0], StreamKey.parse(row[1]), *row[2:]) for row in rows]
 
 

@@ -14,21 +14,43 @@ class VendorClock:
     def __init__(self, now: Callable[[], float] = time.time) -> None:
         self._real = now
         self._ahead_s = 0.0
+        self._held_at: float | None = None
 
     def now(self) -> float:
-        """Seconds since the epoch."""
+        """Seconds since the epoch; stands still while the clock is held."""
+        return self.running() if self._held_at is None else self._held_at
+
+    def running(self) -> float:
+        """The same without the hold, for what must go on meanwhile, as rate limits do."""
         return self._real() + self._ahead_s
+
+    def machine(self) -> float:
+        """The machine's time, for what a receiver compares with its own clock."""
+        return self._real()
+
+    def hold(self) -> float:
+        """Stand still, so that a world may be compared with its copy; returns the time held."""
+        self._held_at = self.now()
+        return self._held_at
+
+    def release(self) -> float:
+        """Go on; what the held time kept back happens at once."""
+        self._held_at = None
+        return self.now()
 
     def advance(self, seconds: float) -> float:
         """Move ahead; returns the new time. Going back is refused: change history would break."""
         if seconds < 0:
             raise ValueError("the vendor's clock only moves ahead; pass seconds >= 0")
         self._ahead_s += seconds
+        if self._held_at is not None:
+            self._held_at += seconds
         return self.now()
 
     def reset(self) -> None:
         """Go back to the machine's time. Only sound when every account is dropped with it."""
         self._ahead_s = 0.0
+        self._held_at = None
 
 
 def http_date(epoch_s: float) -> str:

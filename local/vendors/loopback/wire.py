@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 
 from aiohttp import web
 
-from local.vendors.cars.answers import Answer
-from local.vendors.cars.clock import VendorClock, http_date
-from local.vendors.cars.models import Fault, FaultKind
+from local.vendors.loopback.answers import Answer
+from local.vendors.loopback.clock import VendorClock, http_date
+from local.vendors.loopback.faults import Delivery, VendorFault
 
 Sleep = Callable[[float], Awaitable[object]]
 
@@ -44,20 +44,20 @@ class Wire:
         self._sleep = sleep
 
     async def send(
-        self, request: web.Request, answer: Answer, fault: Fault | None, *, zipped: bool
+        self, request: web.Request, answer: Answer, fault: VendorFault | None, *, zipped: bool
     ) -> Sent:
         """Send the answer, broken as the fault says; ``zipped`` where the client takes gzip."""
         if fault is not None and fault.kind in _RAW:
             return await self._raw(request, answer, fault)
-        if fault is not None and fault.kind is FaultKind.OVERSIZED:
+        if fault is not None and fault.kind == Delivery.OVERSIZED:
             return await self._oversized(request, answer, fault)
-        if fault is not None and fault.kind is FaultKind.MALFORMED_JSON:
+        if fault is not None and fault.kind == Delivery.MALFORMED_JSON:
             answer = replace(answer, body=_malformed(answer.body))
         if zipped and "gzip" in request.headers.get("Accept-Encoding", ""):
             answer = _zipped(answer)
-        if fault is not None and fault.kind is FaultKind.DRIP:
+        if fault is not None and fault.kind == Delivery.DRIP:
             return await self._drip(request, answer, fault)
-        if fault is not None and fault.kind is FaultKind.SLOW:
+        if fault is not None and fault.kind == Delivery.SLOW:
             await self._sleep(fault.delay_ms / 1000)
         response = web.Response(
             status=answer.status, body=answer.body, headers=self._headers(answer)
@@ -71,11 +71,11 @@ class Wire:
             **answer.headers,
         }
 
-    async def _raw(self, request: web.Request, answer: Answer, fault: Fault) -> Sent:
+    async def _raw(self, request: web.Request, answer: Answer, fault: VendorFault) -> Sent:
         transport = request.transport
         if transport is None:  # the client left meanwhile
             return Sent(web.Response(), 0, 0)
-        if fault.kind is FaultKind.RESET:
+        if fault.kind == Delivery.RESET:
             return self._reset(transport, answer, fault)
         headers, body = _RAW[fault.kind](answer, fault)
         transport.write(_head(answer, {**self._headers(answer), **headers}) + body)
@@ -83,7 +83,7 @@ class Wire:
         transport.close()
         return Sent(web.Response(), answer.status, len(body))
 
-    def _reset(self, transport: asyncio.Transport, answer: Answer, fault: Fault) -> Sent:
+    def _reset(self, transport: asyncio.Transport, answer: Answer, fault: VendorFault) -> Sent:
         """A TCP reset: before the status line, or after ``at_bytes`` of the body where given."""
         if fault.at_bytes is not None:
             headers = {**self._headers(answer), "Content-Length": str(len(answer.body))}
@@ -95,7 +95,7 @@ class Wire:
             return Sent(web.Response(), 0, 0)
         return Sent(web.Response(), answer.status, min(fault.at_bytes, len(answer.body)))
 
-    async def _drip(self, request: web.Request, answer: Answer, fault: Fault) -> Sent:
+    async def _drip(self, request: web.Request, answer: Answer, fault: VendorFault) -> Sent:
         """The body in sixteen pieces with a wait before each: no single read times out."""
         response = web.StreamResponse(status=answer.status, headers=self._headers(answer))
         response.content_length = len(answer.body)
@@ -104,7 +104,7 @@ class Wire:
         sent = await self._stream(request, response, pieces, pause_s=fault.delay_ms / 1000)
         return Sent(response, answer.status, sent)
 
-    async def _oversized(self, request: web.Request, answer: Answer, fault: Fault) -> Sent:
+    async def _oversized(self, request: web.Request, answer: Answer, fault: VendorFault) -> Sent:
         """The answer's JSON blown up by blanks to ``size_bytes``; zipped, it is a small bomb."""
         response = web.StreamResponse(status=answer.status, headers=self._headers(answer))
         pieces = _blown_up(answer.body, fault.size_bytes)
@@ -143,18 +143,18 @@ def _head(answer: Answer, headers: dict[str, str]) -> bytes:
     return "\r\n".join([*lines, "", ""]).encode("latin-1")
 
 
-def _cut_point(size: int, fault: Fault) -> int:
+def _cut_point(size: int, fault: VendorFault) -> int:
     """Where to cut: half way unless told; never at the very end, which would be no cut."""
     at = size // 2 if fault.at_bytes is None else fault.at_bytes
     return max(0, min(at, size - 1))
 
 
-def _cut_body(answer: Answer, fault: Fault) -> tuple[dict[str, str], bytes]:
+def _cut_body(answer: Answer, fault: VendorFault) -> tuple[dict[str, str], bytes]:
     whole = len(answer.body)
     return {"Content-Length": str(whole)}, answer.body[: _cut_point(whole, fault)]
 
 
-def _cut_chunked(answer: Answer, fault: Fault) -> tuple[dict[str, str], bytes]:
+def _cut_chunked(answer: Answer, fault: VendorFault) -> tuple[dict[str, str], bytes]:
     """Whole chunks up to the cut and no closing chunk."""
     kept = answer.body[: _cut_point(len(answer.body), fault)]
     chunks = (kept[at : at + _CHUNK] for at in range(0, len(kept), _CHUNK))
@@ -162,33 +162,33 @@ def _cut_chunked(answer: Answer, fault: Fault) -> tuple[dict[str, str], bytes]:
     return {"Transfer-Encoding": "chunked"}, body
 
 
-def _cut_gzip(answer: Answer, fault: Fault) -> tuple[dict[str, str], bytes]:
+def _cut_gzip(answer: Answer, fault: VendorFault) -> tuple[dict[str, str], bytes]:
     """Content-Length fits what is sent; only the gzip stream inside has no end."""
     squeezed = _zipped(answer).body
     kept = squeezed[: _cut_point(len(squeezed), fault)]
     return {"Content-Length": str(len(kept)), "Content-Encoding": "gzip"}, kept
 
 
-def _too_long(answer: Answer, fault: Fault) -> tuple[dict[str, str], bytes]:
+def _too_long(answer: Answer, fault: VendorFault) -> tuple[dict[str, str], bytes]:
     return {"Content-Length": str(len(answer.body) + fault.by_bytes)}, answer.body
 
 
-def _too_short(answer: Answer, fault: Fault) -> tuple[dict[str, str], bytes]:
+def _too_short(answer: Answer, fault: VendorFault) -> tuple[dict[str, str], bytes]:
     """The rest of the body follows what Content-Length announced."""
     return {"Content-Length": str(max(0, len(answer.body) - fault.by_bytes))}, answer.body
 
 
-def _no_head(_answer: Answer, _fault: Fault) -> tuple[dict[str, str], bytes]:
+def _no_head(_answer: Answer, _fault: VendorFault) -> tuple[dict[str, str], bytes]:
     return {}, b""
 
 
-_RAW: dict[FaultKind, Callable[[Answer, Fault], tuple[dict[str, str], bytes]]] = {
-    FaultKind.CUT_BODY: _cut_body,
-    FaultKind.CUT_CHUNKED: _cut_chunked,
-    FaultKind.CUT_GZIP: _cut_gzip,
-    FaultKind.LENGTH_TOO_LONG: _too_long,
-    FaultKind.LENGTH_TOO_SHORT: _too_short,
-    FaultKind.RESET: _no_head,
+_RAW: dict[str, Callable[[Answer, VendorFault], tuple[dict[str, str], bytes]]] = {
+    Delivery.CUT_BODY: _cut_body,
+    Delivery.CUT_CHUNKED: _cut_chunked,
+    Delivery.CUT_GZIP: _cut_gzip,
+    Delivery.LENGTH_TOO_LONG: _too_long,
+    Delivery.LENGTH_TOO_SHORT: _too_short,
+    Delivery.RESET: _no_head,
 }
 
 

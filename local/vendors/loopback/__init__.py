@@ -1,0 +1,1 @@
+"""What every simulated vendor needs on loopback: clock, chance, limit, server, control, broken wires."""

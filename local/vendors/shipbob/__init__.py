@@ -1,0 +1,1 @@
+"""A simulated ShipBob on loopback: one parent account, its merchants, their traps and the truth."""

@@ -1,0 +1,44 @@
+"""The vendor as one web application on loopback."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AbstractContextManager, suppress
+
+from aiohttp import web
+
+from local.vendors.loopback.clock import VendorClock
+from local.vendors.loopback.serving import served_in_thread
+from local.vendors.loopback.wire import Sleep, Wire
+from local.vendors.shipbob.control_api import ControlApi, control_errors
+from local.vendors.shipbob.scene import Scene
+from local.vendors.shipbob.sending import Sender
+from local.vendors.shipbob.vendor_api import VendorApi
+
+
+def application(clock: VendorClock, sleep: Sleep = asyncio.sleep) -> web.Application:
+    """The vendor's addresses and the control addresses, over an empty world."""
+    scene = Scene(clock)
+    sender = Sender(scene, sleep)
+    vendor = VendorApi(scene, Wire(clock, sleep))
+    control = ControlApi(scene, vendor, sender)
+
+    async def sending(_app: web.Application) -> AsyncIterator[None]:
+        running = asyncio.create_task(sender.run())
+        yield
+        running.cancel()
+        with suppress(asyncio.CancelledError):
+            await running
+
+    app = web.Application(middlewares=[control_errors], client_max_size=16 * 1024 * 1024)
+    app.add_routes([*control.routes(), *vendor.routes()])
+    app.cleanup_ctx.append(sending)
+    return app
+
+
+def vendor_in_thread(
+    clock: VendorClock | None = None, sleep: Sleep = asyncio.sleep
+) -> AbstractContextManager[str]:
+    """The vendor in a thread of this process, for tests; yields its base address."""
+    return served_in_thread(lambda: application(clock or VendorClock(), sleep), "shipbob-vendor")

@@ -1,0 +1,1 @@
+"""ShipBob: orders and what hangs below them by each merchant's token, billing by the parent's."""

@@ -1,0 +1,37 @@
+"""An API Gateway HTTP API (payload format 2.0): its event is a request, a status is its answer."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from typing import Any
+
+from sluice.core.webhooks import WebhookRequest
+
+
+def request_of(event: Mapping[str, Any]) -> WebhookRequest:
+    """The request as it came, for a route ``POST /.../{client_id}/{source}``.
+
+    The gateway hands over text or base64, as the content type pleases it; both are the raw bytes. Half a
+    surrogate pair, which a JSON event can hold and UTF-8 cannot, becomes bytes that nobody signed.
+    """
+    path = event.get("pathParameters") or {}
+    return WebhookRequest(
+        client_id=path.get("client_id", ""),
+        source=path.get("source", ""),
+        headers=tuple((event.get("headers") or {}).items()),
+        body=_body(event.get("body") or "", is_base64=bool(event.get("isBase64Encoded"))),
+    )
+
+
+def answer_of(status: int) -> dict[str, Any]:
+    """A status and nothing else: whoever is refused reads no reason."""
+    return {"statusCode": status, "headers": {"cache-control": "no-store"}, "body": ""}
+
+
+def _body(text: str, *, is_base64: bool) -> bytes:
+    return base64.b64decode(text, validate=True) if is_base64 else _utf8(text)
+
+
+def _utf8(text: str) -> bytes:
+    return text.encode("utf-8", "surrogatepass")
