@@ -9,7 +9,8 @@ PYTEST := $(BIN)/python -m pytest
 LOCKS := layers/dependencies migrations requirements/dev requirements/sam requirements/emulator
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools check test unit contract template integration e2e demo up down build deploy lock schema bench clean
+.PHONY: help setup tools check test unit contract template integration e2e chaos faults mutants demo up down build deploy \
+    lock schema bench clean
 
 help: ## This list
 	@grep -hE '^[a-z0-9-]+:.*?## ' $(MAKEFILE_LIST) | awk -F':.*?## ' '{printf "  make %-12s %s\n", $$1, $$2}'
@@ -49,10 +50,15 @@ check: .venv/ready ## Style, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-test: check unit template contract integration e2e ## Everything CI runs, quick things first
+# Two suites at a time where nothing counts seconds; what breaks things by the clock has the machine to itself.
+TOGETHER = --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-unit: .venv/ready ## Rules one module at a time, and the engine under hundreds of seeds
-	$(PYTEST) tests/unit tests/simulation
+test: setup check ## Everything CI runs, quick things first
+	$(MAKE) $(TOGETHER) unit template contract integration
+	$(MAKE) --no-print-directory e2e chaos
+
+unit: .venv/ready ## Rules one module at a time, the engine under hundreds of seeds, the protocol's state model
+	$(PYTEST) tests/unit tests/simulation tests/model tests/mutation
 
 template: setup ## The template's operational promises
 	.sluice/tools/sam/bin/sam validate --lint --template template.yaml --region eu-central-1
@@ -66,6 +72,23 @@ integration: setup ## Adapters and sources against real programs
 
 e2e: setup ## The deployed template, IAM enforced, under kills and vendor faults
 	$(PYTEST) tests/e2e
+
+chaos: setup ## Worker processes on real parts, broken in every way for some minutes
+	$(PYTEST) tests/chaos
+
+# Heavy suites. Their last honest results are kept in docs/results/.
+
+FAULTS_MINUTES ?= 60
+FAULTS_SEEDS ?= 10000
+FAULTS_SEED ?= $(shell date +%Y%m%d)
+
+faults: setup ## Break everything for FAULTS_MINUTES=60 on real parts, and FAULTS_SEEDS=10000 in the simulation; recorded
+	SLUICE_EXPLORE=1000 $(PYTEST) --timeout 1800 tests/contract/test_commits_alike.py tests/contract/test_streams.py tests/unit
+	$(BIN)/sluice-sim --seed $(FAULTS_SEED) --seeds $(FAULTS_SEEDS) --record
+	$(BIN)/python -m tests.chaos --minutes $(FAULTS_MINUTES) --seed $(FAULTS_SEED) --record
+
+mutants: setup ## Break the engine in every small way; fails when one survives unexplained; recorded
+	$(BIN)/python -m tests.mutation
 
 # --- Running ------------------------------------------------------------------------------------------
 
@@ -93,8 +116,15 @@ PARAMETERS = Stage=prod MigrationsDigest=$(MIGRATIONS_DIGEST) \
     DatabaseSecretArn=$(DATABASE_SECRET_ARN) MigrationDatabaseSecretArn=$(MIGRATION_DATABASE_SECRET_ARN) \
     $(if $(ALARM_TOPIC_ARN),AlarmTopicArn=$(ALARM_TOPIC_ARN)) \
     $(if $(DISPATCH_RATE),'DispatchRate="$(DISPATCH_RATE)"') \
+    $(if $(POOL_SIZE),PoolSize=$(POOL_SIZE)) \
+    $(if $(SLICES_PER_CLIENT),SlicesPerClient=$(SLICES_PER_CLIENT)) \
+    $(if $(BREAKER_FAILURES),BreakerFailures=$(BREAKER_FAILURES)) \
+    $(if $(BREAKER_PAUSE_SECONDS),BreakerPauseSeconds=$(BREAKER_PAUSE_SECONDS)) \
     $(if $(LOG_RETENTION_DAYS),LogRetentionDays=$(LOG_RETENTION_DAYS)) \
     $(if $(VENDOR_SECRET_PREFIX),VendorSecretPrefix=$(VENDOR_SECRET_PREFIX)) \
+    $(if $(WEBHOOK_SECRET_PREFIX),WebhookSecretPrefix=$(WEBHOOK_SECRET_PREFIX)) \
+    $(if $(WEBHOOK_RATE),WebhookRate=$(WEBHOOK_RATE)) \
+    $(if $(WEBHOOK_BURST),WebhookBurst=$(WEBHOOK_BURST)) \
     $(if $(DELETION_PROTECTION),DeletionProtection=$(DELETION_PROTECTION))
 
 build: setup ## Build functions and layers for AWS (python3.13, arm64)

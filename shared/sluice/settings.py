@@ -18,7 +18,13 @@ class Settings(BaseModel):
     stage: Literal["local", "prod"] = Field(alias="SLUICE_STAGE")
     state_table: str = Field(alias="SLUICE_STATE_TABLE", min_length=1)
     registry_table: str = Field(alias="SLUICE_REGISTRY_TABLE", min_length=1)
+    limits_table: str = Field(alias="SLUICE_LIMITS_TABLE", min_length=1)
     queue_url: str = Field(alias="SLUICE_QUEUE_URL", min_length=1)
+    backfill_queue_url: str = Field(alias="SLUICE_BACKFILL_QUEUE_URL", min_length=1)
+    push_queue_url: str = Field(alias="SLUICE_PUSH_QUEUE_URL", default="")
+    slices_per_client: int = Field(alias="SLUICE_SLICES_PER_CLIENT", default=2, ge=1)
+    breaker_failures: int = Field(alias="SLUICE_BREAKER_FAILURES", default=10, ge=1)
+    breaker_pause_s: int = Field(alias="SLUICE_BREAKER_PAUSE_S", default=60, ge=1, le=900)
     database_secret: str = Field(alias="SLUICE_DATABASE_SECRET", default="")
 
     @classmethod

@@ -11,8 +11,9 @@ import random
 import time
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
 from pathlib import Path
@@ -21,27 +22,63 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sluice.core.errors import SettingInvalid
+from sluice.core.breaker import BreakerRules
+from sluice.core.desk import DeskRules
+from sluice.core.errors import RetryLater, SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
-from sluice.core.slices import SliceReport
+from sluice.core.priorities import Priority
+from sluice.core.slices import Delivery, Outcome, SliceReport
+from sluice.core.spreading import Spread
+from sluice.core.steering import BookSwitches
+from sluice.core.webhooks import WebhookRequest
+from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.leases import DynamoLeaseStore
-from sluice.dynamo.registry import DynamoRegistry
-from sluice.messages import SliceMessage
+from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
+from sluice.dynamo.standings import DynamoStandings
+from sluice.messages import ApplyMessage, SliceMessage
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
+from sluice.postgres.first_load import FirstLoads
+from sluice.postgres.inbox import PostgresInbox
 from sluice.postgres.migrations import apply_migrations
+from sluice.postgres.pushes import PostgresPushes
+from sluice.queues.deliveries import SqsDeliveries
 from sluice.queues.messages import SqsMessages
+from sluice.queues.pushes import SqsPushQueue
 from sluice.secrets.manager import SecretsManagerSecrets
 from sluice.settings import Settings
-from sluice.sources.registry import VendorConnections, open_stream
+from sluice.sources.pushes import PUSH_SOURCES, hurried, topics_of
+from sluice.sources.registry import VendorConnections, open_stream, streams_of
+from sluice.usecases import apply_hint as _apply_hint
 from sluice.usecases import clean_up as _clean_up
 from sluice.usecases import plan as _plan
+from sluice.usecases import receive_webhook as _receive_webhook
 from sluice.usecases import run_slice as _run_slice
+from sluice.usecases.admission import ClientDesks
+from sluice.webhooks.client_secrets import ClientWebhookSecrets
 
 AWS_CALL = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4}
 )
+
+ENTRY_COUNTS_FOR = timedelta(seconds=20)
+"""As long as a switch: with the tick's minute, a change of the clients file acts within one."""
+
+MOST_ENTRIES = 1000
+
+QUICK_AWS_CALL = Config(
+    connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
+)
+"""Of the function that receives webhooks: its vendor waits for the answer, and sends again without one."""
+
+CALLS_AT_ONCE = 50
+"""By the dispatcher. A call costs it 2 to 4 ms of processor time, and SQS may take a hundred to answer."""
+
+ONE_OF_MANY_CALLS = AWS_CALL.merge(
+    Config(max_pool_connections=CALLS_AT_ONCE, parameter_validation=False)
+)
+"""Parameters are made by code alone; looking at them again would be a quarter of that processor time."""
 
 
 def now() -> datetime:
@@ -79,54 +116,198 @@ def registry() -> DynamoRegistry:
 
 
 @cache
+def book() -> DynamoBook:
+    return DynamoBook(aws("dynamodb"), settings().limits_table, chance=random.SystemRandom().random)
+
+
+@cache
+def switches() -> BookSwitches:
+    return BookSwitches(book(), now)
+
+
+@cache
+def desks() -> ClientDesks:
+    return ClientDesks(book(), now, DeskRules(most_running=settings().slices_per_client))
+
+
+@cache
 def messages() -> SqsMessages:
-    return SqsMessages(aws("sqs"), settings().queue_url)
+    return SqsMessages(aws("sqs"), settings().queue_url, settings().backfill_queue_url)
+
+
+@cache
+def connection() -> PostgresConnection:
+    """The one connection of this environment."""
+    return PostgresConnection(_database_url, application_name="sluice")
+
+
+def _database_url() -> str:
+    return secrets().text(_database_secret())
+
+
+def _database_secret() -> str:
+    secret = settings().database_secret
+    if not secret:
+        raise SettingInvalid("SLUICE_DATABASE_SECRET is not set; deploy template.yaml again")
+    return secret
 
 
 @cache
 def commits() -> PostgresCommits:
     """The database, checked once per environment to have the schema that this code needs."""
-    secret = settings().database_secret
-    if not secret:
-        raise SettingInvalid("SLUICE_DATABASE_SECRET is not set; deploy template.yaml again")
-    connection = PostgresConnection(lambda: secrets().text(secret), application_name="sluice")
-    return PostgresCommits(connection)
+    _database_secret()
+    return PostgresCommits(connection())
 
 
 @dataclass(frozen=True, slots=True)
 class RegisteredStreams:
-    """Opens streams as the registry describes them, with credentials from Secrets Manager."""
+    """Opens streams as the registry describes them, with credentials from Secrets Manager.
+
+    An entry is gone by for ``ENTRY_COUNTS_FOR``: a run of slices reads it once, and not once a slice.
+    """
 
     connections: VendorConnections
+    seen: dict[StreamKey, tuple[datetime, RegistryEntry]] = field(default_factory=dict)
+    hurries: bool = False
+    """For a push: streams find themselves due whatever their rhythm says."""
 
     def open(self, key: StreamKey) -> Stream:
-        entry = registry().get(key)
+        entry = self.entry(key)
         return open_stream(
             key,
-            settings=entry.settings,
+            settings={**entry.settings, **(hurried(key) if self.hurries else {})},
             credentials=secrets().text(entry.secret),
             refresh=lambda: secrets().refreshed(entry.secret),
             connections=self.connections,
+            account=entry.secret,
         )
+
+    def entry(self, key: StreamKey) -> RegistryEntry:
+        at, entry = self.seen.get(key, (None, None))
+        if at is None or entry is None or now() - at > ENTRY_COUNTS_FOR:
+            entry = registry().get(key)
+            if len(self.seen) >= MOST_ENTRIES:
+                self.seen.clear()
+            self.seen[key] = (now(), entry)
+        return entry
 
 
 @cache
 def streams() -> RegisteredStreams:
     allow_loopback = settings().stage == "local"
-    return RegisteredStreams(VendorConnections(allow_loopback=allow_loopback, sleep=time.sleep))
+    pause = timedelta(seconds=settings().breaker_pause_s)
+    connections = VendorConnections(
+        allow_loopback=allow_loopback,
+        sleep=time.sleep,
+        book=book(),
+        breaker=BreakerRules(settings().breaker_failures, pause),
+    )
+    return RegisteredStreams(connections)
 
 
-def run_slice(message: SliceMessage, *, deadline: datetime) -> SliceReport:
+@cache
+def deliveries() -> SqsDeliveries:
+    told = settings()
+    urls = [told.queue_url, told.backfill_queue_url, told.push_queue_url]
+    return SqsDeliveries(aws("sqs"), {url.rsplit("/", 1)[-1]: url for url in urls if url})
+
+
+def push_queue(client: Any) -> SqsPushQueue:
+    url = settings().push_queue_url
+    if not url:
+        raise SettingInvalid("SLUICE_PUSH_QUEUE_URL is not set; deploy template.yaml again")
+    return SqsPushQueue(client, url)
+
+
+def run_slice(message: SliceMessage, *, deadline: datetime, delivery: Delivery) -> SliceReport:
     kit = _run_slice.Kit(
         leases=leases(),
         commits=commits(),
         messages=messages(),
-        streams=streams(),
+        deliveries=deliveries(),
+        desks=desks(),
+        switches=switches(),
+        streams=replace(streams(), hurries=message.reason == "push"),
         clock=now,
         new_id=new_id,
         chance=random.SystemRandom().random,
     )
-    return _run_slice.run_slice(message, deadline, kit)
+    return _run_slice.run_slice(message, deadline, kit, delivery)
+
+
+@cache
+def first_loads() -> FirstLoads:
+    return FirstLoads(connection())
+
+
+def is_a_backstop(message: SliceMessage, report: SliceReport) -> bool:
+    """Was this slice a poll of a stream that is pushed as well? Then what it found, no push had brought.
+
+    Not in a first load, a backfill or a read that starts anew, nor for a client that receives no pushes.
+    """
+    if report.outcome is not Outcome.COMMITTED or message.key.stream not in topics_of(
+        message.source
+    ):
+        return False
+    if message.priority in (Priority.BACKFILL, Priority.PUSH) or message.full_since is not None:
+        return False
+    if streams().entry(message.key).webhook_secret is None:
+        return False
+    try:
+        return first_loads().is_over(message.key, report.run_id)
+    except RetryLater:  # the slice is stored: a figure is no reason to make it again
+        return False
+
+
+@cache
+def looked() -> _apply_hint.Looked:
+    return _apply_hint.Looked()
+
+
+def apply_push(
+    message: ApplyMessage, *, deadline: datetime, delivery: Delivery
+) -> _apply_hint.ApplyReport:
+    kit = _apply_hint.Kit(
+        inbox=PostgresInbox(commits().connection),
+        pushes=PostgresPushes(commits().connection),
+        queue=push_queue(aws("sqs")),
+        messages=messages(),
+        deliveries=deliveries(),
+        switches=switches(),
+        streams=streams(),
+        looked=looked(),
+        clock=now,
+        chance=random.SystemRandom().random,
+    )
+    return _apply_hint.apply_push(message, deadline, kit, delivery)
+
+
+@cache
+def _quick_aws(service: str) -> Any:
+    return boto3.client(service, config=QUICK_AWS_CALL)  # type: ignore[call-overload]
+
+
+@cache
+def _webhook_kit() -> _receive_webhook.Kit:
+    """What receiving needs, all of it quick to give up: the vendor sends again. No database."""
+    known = DynamoRegistry(_quick_aws("dynamodb"), settings().registry_table)
+    kept = SecretsManagerSecrets(config=QUICK_AWS_CALL)
+
+    def name_of(client_id: str, source: str) -> str | None:
+        keys = [StreamKey(client_id, source, stream) for stream in streams_of(source)]
+        return known.webhook_secret(keys)
+
+    return _receive_webhook.Kit(
+        sources=PUSH_SOURCES,
+        secrets=ClientWebhookSecrets(name_of, kept.refreshed, now),
+        inbox=_receive_webhook.NotedLater(),
+        queue=push_queue(_quick_aws("sqs")),
+        clock=now,
+    )
+
+
+def receive_webhook(request: WebhookRequest) -> _receive_webhook.Receipt:
+    return _receive_webhook.receive_webhook(request, _webhook_kit())
 
 
 def migrate(phase: str) -> Sequence[str]:
@@ -140,9 +321,31 @@ def migrate(phase: str) -> Sequence[str]:
     return apply_migrations(secrets().text(secret), phase=phase, folder=folder)
 
 
-def plan() -> _plan.Planned:
-    return _plan.plan(registry(), messages(), now)
+@cache
+def many_calls() -> Spread:
+    """How the dispatcher, which may find tens of thousands of streams due, makes its calls."""
+    return ThreadPoolExecutor(CALLS_AT_ONCE).map
+
+
+@cache
+def aws_for_many_calls(service: str) -> Any:
+    return boto3.client(service, config=ONE_OF_MANY_CALLS)  # type: ignore[call-overload]
+
+
+def plan(*, deadline: datetime) -> _plan.Planned:
+    dynamodb = aws_for_many_calls("dynamodb")
+    kit = _plan.PlanKit(
+        schedule=DynamoRegistry(dynamodb, settings().registry_table, spread=many_calls()),
+        standings=DynamoStandings(dynamodb, settings().state_table, spread=many_calls()),
+        messages=replace(messages(), client=aws_for_many_calls("sqs"), spread=many_calls()),
+        book=book(),
+        board=switches().board(),
+        clock=now,
+        new_id=new_id,
+    )
+    return _plan.plan(kit, deadline)
 
 
 def clean_up() -> _clean_up.CleanUp:
-    return _clean_up.clean_up(leases(), commits(), messages(), now)
+    inbox = PostgresInbox(commits().connection)
+    return _clean_up.clean_up(leases(), commits(), messages(), now, inbox=inbox)

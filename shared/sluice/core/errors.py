@@ -7,14 +7,18 @@
     │   ├── DatabaseUnavailable    Postgres or its pooler does not answer
     │   ├── StateUnavailable       DynamoDB throttles or does not answer
     │   ├── QueueUnavailable       SQS does not take the message
+    │   ├── ClaimLost              the database forgot our claim: a failover lost it
     │   └── CommitUnknown          the answer to COMMIT was lost and the slice is not there
     ├── WaitForVendor          the same work again, when the vendor can
-    │   ├── VendorThrottled        429, or our own pace says: not yet
+    │   ├── VendorThrottled        429, or the vendor asked to be left alone
+    │   │   └── AccountBusy            our own calendar of the account has no room yet: the vendor was not asked
     │   ├── VendorUnavailable      5xx, timeouts, refused or cut connections
+    │   │   └── BreakerOpen            it failed too often of late: the vendor was not asked
     │   ├── VendorAnswerBroken     an answer arrived and cannot be trusted
     │   └── PageTokenExpired       the place in a listing is gone: its reader starts the listing anew
     ├── PersonMustAct          trying again changes nothing until somebody does something
-    │   ├── CredentialsRefused     401 or 403 from the vendor
+    │   ├── CredentialsRefused     401 from the vendor: nothing of this account works
+    │   │   └── AccessDenied           403: this one thing is not for us
     │   ├── SecretMissing          the named secret is not there or not readable
     │   ├── SettingInvalid         a setting is wrong; names the field and what to do
     │   ├── SchemaTooOld           the database lacks a migration that this code needs
@@ -51,6 +55,10 @@ class QueueUnavailable(RetryLater):
     """The queue does not take a message."""
 
 
+class ClaimLost(RetryLater):
+    """The database forgot our claim, and nobody else holds the stream: a failover lost it."""
+
+
 class CommitUnknown(RetryLater):
     """COMMIT's answer was lost and the slice is not in ``commit_log``: given up, never replayed."""
 
@@ -64,11 +72,19 @@ class WaitForVendor(SluiceError):
 
 
 class VendorThrottled(WaitForVendor):
-    """The vendor said 429, or our own pace does not allow the request yet."""
+    """The vendor said 429, or asked to be left alone for a while."""
+
+
+class AccountBusy(VendorThrottled):
+    """The account's own calendar has no room for a request yet. The vendor was not asked."""
 
 
 class VendorUnavailable(WaitForVendor):
     """The vendor did not answer, or answered that it cannot."""
+
+
+class BreakerOpen(VendorUnavailable):
+    """The vendor failed too often of late: nobody asks it until it was tried again. It was not asked."""
 
 
 class VendorAnswerBroken(WaitForVendor):
@@ -84,7 +100,11 @@ class PersonMustAct(SluiceError):
 
 
 class CredentialsRefused(PersonMustAct):
-    """The vendor refused our credentials."""
+    """The vendor refused our credentials (401): nothing of this account works until they are others."""
+
+
+class AccessDenied(CredentialsRefused):
+    """The vendor knows us and forbids this one thing (403)."""
 
 
 class SecretMissing(PersonMustAct):

@@ -5,24 +5,88 @@ Every port has an in-memory implementation that passes the same contract suite a
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Any, NamedTuple, Protocol
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
 from sluice.core.budget import Budget
+from sluice.core.desk import Waiting
 from sluice.core.keys import StreamKey
-from sluice.core.records import Cursor, Page, ReadPages, Reconcile, Record, Step, Table
-from sluice.core.removal import Missing
-from sluice.core.slices import Claim, Committed, Draft, Lease, LeaseHeld, Traffic
+from sluice.core.priorities import Priority
+from sluice.core.records import (
+    Cursor,
+    Page,
+    PushEvent,
+    ReadPages,
+    Reconcile,
+    Record,
+    Step,
+    Table,
+    WorkList,
+)
+from sluice.core.removal import Candidate, Missing
+from sluice.core.slices import (
+    Claim,
+    Committed,
+    Delivery,
+    Draft,
+    Lease,
+    LeaseHeld,
+    Resting,
+    Traffic,
+)
+
+T = TypeVar("T")
+
+
+class Revised(NamedTuple, Generic[T]):
+    """What a revision makes of a page: an answer, and the page as it shall stand (None: as it was)."""
+
+    answer: T
+    page: Mapping[str, Any] | None = None
+
+
+class Book(Protocol):
+    """Small pages of JSON that many workers revise at the same time (DynamoDB): what they share."""
+
+    def revise(self, subject: str, revision: Callable[[Mapping[str, Any]], Revised[T]]) -> T:
+        """Write what ``revision`` makes of the page, if nobody wrote it since it was read; else again.
+
+        A page never written is empty. ``revision`` may be called several times and must be pure; what it
+        answers without writing rests on a page read during this call. Raises StateUnavailable.
+        """
+        ...
+
+    def read(self, subject: str) -> Mapping[str, Any]:
+        """The page as the last write left it."""
+        ...
 
 
 class Leases(Protocol):
     """The lease of each stream and its watermark (DynamoDB). Items are never deleted."""
 
     def acquire(
-        self, key: StreamKey, owner: str, *, now: datetime, until: datetime
-    ) -> Lease | LeaseHeld:
-        """Take the lease if it is free, ran out, or is already ours; the fencing token rises by one."""
+        self,
+        key: StreamKey,
+        owner: str,
+        *,
+        now: datetime,
+        until: datetime,
+        expect_seq: int | None = None,
+        heed_rest: bool = False,
+        delivery: str | None = None,
+        orphaned_by: datetime | None = None,
+        priority: Priority = Priority.SCHEDULE,
+    ) -> Lease | LeaseHeld | Resting:
+        """Take the lease if it is free, ran out, or is already ours; the fencing token rises by one.
+
+        ``expect_seq`` is the seq that our message continues: whoever finds the lease held learns it.
+        ``heed_rest`` leaves the stream alone while its vendor asked for that. ``delivery`` is our
+        message's id: a lease taken for the very same message is taken over once it ends by
+        ``orphaned_by``, because the queue gives a message out again when its receiver did not answer.
+        ``priority`` is our message's, with which the work is asked for again if we die.
+        """
         ...
 
     def raise_token(self, lease: Lease, to: int) -> Lease | None:
@@ -32,7 +96,8 @@ class Leases(Protocol):
     def save_watermark(
         self, lease: Lease, *, cursor: Cursor, seq: int, has_more: bool, run_id: str | None
     ) -> bool:
-        """Record what Postgres committed, if the token is still ours; False when it is not."""
+        """Record what Postgres committed, if the token is still ours and nobody else holds the lease;
+        False when it is not so."""
         ...
 
     def release(
@@ -69,6 +134,8 @@ class StaleLease(Protocol):
     def fencing_token(self) -> int: ...
     @property
     def until(self) -> datetime: ...
+    @property
+    def priority(self) -> Priority: ...
 
 
 class OpenRun(Protocol):
@@ -78,6 +145,8 @@ class OpenRun(Protocol):
     def run_id(self) -> str: ...
     @property
     def key(self) -> StreamKey: ...
+    @property
+    def reason(self) -> str: ...
     @property
     def seq(self) -> int: ...
     @property
@@ -98,8 +167,12 @@ class OpenReject(NamedTuple):
 class Commits(Protocol):
     """Cursor, seq and fence of each stream, committed with the data (Postgres)."""
 
-    def claim(self, key: StreamKey, fencing_token: int) -> Claim | None:
+    def claim(
+        self, key: StreamKey, fencing_token: int, *, full_since: datetime | None = None
+    ) -> Claim | None:
         """Raise the stream's fence to ``fencing_token`` and read its position.
+
+        ``full_since`` is remembered: whichever message makes the next slices, the full read is made.
 
         None when the fence is already as high: a newer holder claimed. Once this returns, no older
         holder can commit.
@@ -115,25 +188,36 @@ class Commits(Protocol):
         ...
 
     def open_run(self, claim: Claim, *, run_id: str, reason: str, now: datetime) -> str:
-        """Record that a run began; returns the id of the run already open, if there is one."""
+        """Record that a run began; returns the id of the run already open, if there is one.
+
+        Raises Superseded when somebody claimed since.
+        """
         ...
 
     def commit(self, claim: Claim, draft: Draft, stream: Stream) -> Committed:
         """Store a slice in one fenced transaction. Ends the run when nothing more is due.
 
         Raises Superseded when fence or seq moved, CommitUnknown when COMMIT's answer was lost and
-        the slice is not in ``commit_log``, InvariantBroken when the counts do not add up.
+        the slice is not in ``commit_log``, InvariantBroken when the counts do not add up or a derive step
+        answers anything but one row of numbers.
         """
         ...
 
     def missing(
         self, claim: Claim, table: Table, step: Reconcile, *, limit: int
-    ) -> tuple[Missing, Sequence[str]]:
+    ) -> tuple[Missing, Sequence[Candidate]]:
         """What generation ``step.generation`` lacked, and the next candidates after ``step.after``.
 
         A candidate is a row that is alive, was not sighted in the generation and was not written
-        since it began.
+        since it began. With ``step.within``, candidates and totals are of rows in that window only;
+        InvariantBroken when its column is none of the table's, or no timestamptz.
         """
+        ...
+
+    def due(
+        self, claim: Claim, work: WorkList, *, now: datetime, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        """What the work list names at ``now``, each row by column name; changes nothing."""
         ...
 
     def note_failure(self, key: StreamKey, run_id: str | None, error: str, now: datetime) -> None:
@@ -146,12 +230,36 @@ class Commits(Protocol):
         """End the open run (or record one of no slices) as failed, with its error."""
         ...
 
-    def silent_runs(self, *, before: datetime, limit: int) -> Sequence[OpenRun]:
-        """Runs not ended that made no progress since ``before``, oldest first."""
+    def silent_runs(
+        self, *, before: datetime, backfills_before: datetime | None = None, limit: int
+    ) -> Sequence[OpenRun]:
+        """Runs not ended that made no progress since ``before``, oldest first, and after them the backfills,
+        for which ``backfills_before`` counts instead (None: the same)."""
         ...
 
     def abandon_run(self, run_id: str, now: datetime) -> bool:
         """End an open run as abandoned; False when it has ended meanwhile."""
+        ...
+
+
+class Applied(StrEnum):
+    """What became of a pushed row."""
+
+    WRITTEN = "written"
+    UNCHANGED = "unchanged"
+    STALE = "stale"
+    REPEATED = "repeated"
+    REJECTED = "rejected"
+
+
+class Pushes(Protocol):
+    """Rows that vendors push, each in one small transaction beside the slices (Postgres)."""
+
+    def apply(self, event: PushEvent, stream: Stream) -> Applied:
+        """Store one pushed row unless this delivery was seen or a newer version is stored.
+
+        Takes no lease: versions alone decide. A row that cannot be loaded goes to ``rejects``.
+        """
         ...
 
 
@@ -165,14 +273,31 @@ class Messages(Protocol):
         reason: str,
         expect_seq: int | None = None,
         attempt: int = 0,
+        held: int = 0,
         full_since: datetime | None = None,
+        priority: str = Priority.SCHEDULE,
+        ticket: str | None = None,
+        waiting: Waiting | None = None,
         delay: timedelta = timedelta(0),
     ) -> None:
-        """Send one message that asks for one slice. ``delay`` is capped at the queue's 15 minutes."""
+        """Send one message that asks for one slice. ``delay`` is capped at the queue's 15 minutes.
+
+        A backfill goes to a queue of its own, whose few workers are no others'. ``ticket`` is a person's
+        place among those who wait, ``waiting`` what the client's desk said when it refused the message.
+        """
         ...
 
     def ask_for_slices(self, keys: Sequence[StreamKey], *, reason: str) -> None:
         """Send one message for each key, in batches of ten."""
+        ...
+
+
+class Deliveries(Protocol):
+    """The queue, as it hands a message to us."""
+
+    def come_back(self, delivery: Delivery, *, after: timedelta) -> bool:
+        """Unless it is acknowledged, the message is given out again once ``after`` is over; False when
+        the message is not there any more (somebody acknowledged it)."""
         ...
 
 
@@ -200,16 +325,17 @@ class Stream(Protocol):
         ...
 
     def pages(self, step: ReadPages, cursor: Cursor, budget: Budget) -> Iterator[Page]:
-        """Read pages until the budget is spent or the step is done.
+        """Read pages until the budget is spent or the step is done. ``step.due`` is what a work list named.
 
         Raises WaitForVendor or PersonMustAct between pages; pages already yielded stay good.
         """
         ...
 
-    def still_exists(self, record_id: str, budget: Budget) -> bool:
+    def still_exists(self, candidate: Candidate, budget: Budget) -> bool:
         """Point read: False only when the vendor says 404 or 410 for exactly this id.
 
-        Raises RequestRefused when this client's vendor account offers no point read.
+        ``candidate.raw`` is there when the table's ``point_reads_need_document``. Raises RequestRefused
+        when this client's vendor account offers no point read.
         """
         ...
 
@@ -234,28 +360,22 @@ class Stream(Protocol):
         ...
 
 
+@runtime_checkable
+class Rereads(Protocol):
+    """What a stream has beside ``Stream`` when one of its objects can be read alone, as hints ask for."""
+
+    def reread(self, object_id: str, budget: Budget) -> Record | None:
+        """The object as its vendor has it now, in a few requests of the account's budget.
+
+        None when the vendor says that there is none (404, 410): no deletion by that alone. RowRejected when
+        ``object_id`` can be none of this stream's, else as ``Stream.pages`` raises.
+        """
+        ...
+
+
 class Streams(Protocol):
     """Opens a client's stream with its settings and credentials."""
 
     def open(self, key: StreamKey) -> Stream:
         """StreamUnknown, SettingInvalid or SecretMissing when it cannot be."""
         ...
-
-
-class Schedule(Protocol):
-    """The registry of clients' streams, queried by when they are due."""
-
-    def due(self, now: datetime, *, limit: int) -> Sequence[DueStream]: ...
-
-    def advance(self, due: DueStream, now: datetime) -> bool:
-        """Move ``due_at`` to the next tick if it is still the one seen."""
-        ...
-
-
-class DueStream(Protocol):
-    """A stream whose time has come."""
-
-    @property
-    def key(self) -> StreamKey: ...
-    @property
-    def due_at(self) -> datetime: ...

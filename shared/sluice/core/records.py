@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from sluice.core.keys import StreamKey
+
 Cursor = Mapping[str, Any]
 """Where reading of a stream continues. JSON; only the stream that wrote it reads inside."""
 
@@ -42,6 +44,35 @@ class Reject:
 
 
 @dataclass(frozen=True, slots=True)
+class Fact:
+    """Something that adds up, and that counts once however often it is read.
+
+    ``id`` names the occurrence within its stream, at the vendor; ``amount`` is added to ``counter`` of
+    ``subject``. Two readings of one id are the same fact: the first one counts.
+    """
+
+    id: str
+    subject: str
+    counter: str
+    amount: int
+    occurred_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PushEvent:
+    """One row as a vendor pushed it. ``event_id`` is the delivery's: a vendor delivers more than once.
+
+    ``record.version`` is required: what arrives last is not what happened last. ``gone`` says that the
+    vendor deleted it at that version; the record's content is then of no interest.
+    """
+
+    event_id: str
+    key: StreamKey
+    record: Record
+    gone: bool = False
+
+
+@dataclass(frozen=True, slots=True)
 class Progress:
     """How far a listing is, where the vendor tells: both in rows, ``total`` may be an estimate."""
 
@@ -61,6 +92,7 @@ class Page:
     cursor: Cursor
     rejects: Sequence[Reject] = ()
     archived: Sequence[str] = ()
+    facts: Sequence[Fact] = ()
     sighting: int | None = None
     progress: Progress | None = None
 
@@ -78,12 +110,35 @@ class Column:
 
 
 @dataclass(frozen=True, slots=True)
+class Derivation:
+    """A set-based statement that keeps other rows in step, in the same transaction as what it follows.
+
+    As one of ``Table.derivations`` it runs after rows of that table were read, written or removed, and may
+    use the temporary tables ``incoming (id text, hash uuid, version bigint)``, each record of the batch that
+    could be compared (also what was unchanged, stale or rejected), and ``written (id text)``, what was
+    inserted or updated of them. Of rows that were soft-deleted, buried or archived ``incoming`` is empty and
+    ``written`` has their ids. As the statement of a ``Derive`` step it has its step's parameters.
+
+    A batch may come in parts, when a row of it cannot be stored: each statement must mind only the ids that
+    it is given. A row whose derivation fails for what stands in it is rejected as one that does not fit its
+    own table. ``sql`` is code, never data; ``%(client_id)s`` is always there, and a percent sign is written
+    twice. What it locks of rows that other streams write too, it locks in the order of their keys.
+    """
+
+    name: str
+    sql: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A destination, declared in code and never taken from data (so its names are safe to quote).
 
     Beside ``columns`` every table has: ``client_id``, ``key`` (text), ``content_hash`` uuid,
     ``version`` bigint, ``document`` jsonb, ``inserted_at``, ``updated_at``, ``deleted_at``,
     ``deleted_generation`` and, when ``archives``, ``archived_at``.
+
+    ``derivations`` run in the transaction of every write, in this order. ``point_reads_need_document`` says
+    that the vendor cannot be asked for a row by its key alone: candidates for removal then come with theirs.
     """
 
     schema: str
@@ -91,14 +146,71 @@ class Table:
     key: str
     columns: Sequence[Column]
     archives: bool = False
+    derivations: Sequence[Derivation] = ()
+    point_reads_need_document: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class ReadPages:
-    """Next step of a stream: read pages. ``kind`` is for logs and the run record (``crawl``...)."""
+    """Next step of a stream: read pages. ``kind`` is for logs and the run record (``crawl``...).
+
+    ``due`` is what a work list brought, when the step was a ``ReadDue``.
+    """
 
     kind: str
     detail: Cursor = field(default_factory=dict)
+    due: Sequence[Mapping[str, Any]] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class WorkList:
+    """A question to our own database: which objects shall be asked for next. One query that reads no more
+    than it needs; each row of its answer becomes a mapping by column name.
+
+    ``sql`` is code; it has ``parameters``, ``%(client_id)s``, ``%(now)s`` and, where ``parameters`` has none
+    of its own, ``%(limit)s``: the requests that a slice may make.
+    """
+
+    name: str
+    sql: str
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class ReadDue:
+    """Next step of a stream: ask the work list, then read what it names as ``ReadPages`` with ``due``.
+
+    An empty list is no work: with no run open and nobody asking, nothing is stored; an open run ends. So
+    what else is due comes before it, and the cursor of the pages says when to look again.
+    """
+
+    kind: str
+    work: WorkList
+    detail: Cursor = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Derive:
+    """Next step of a stream: no vendor, one set-based statement in the slice's own transaction.
+
+    The statement answers one row; its columns are numbers, which the slice's log keeps by name.
+    ``cursor`` is where the stream stands once it is stored.
+    """
+
+    kind: str
+    derivation: Derivation
+    cursor: Cursor
+    parameters: Mapping[str, Any] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Within:
+    """The part of a table that a windowed listing covers: ``column`` (timestamptz) from ``since`` up to, and
+    without, ``until``. Rows without a value are outside."""
+
+    column: str
+    since: datetime
+    until: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,12 +218,13 @@ class Reconcile:
     """Next step of a stream: remove what a complete listing no longer had.
 
     ``generation`` is the listing; ``started_at`` when it began; ``after`` the last candidate already
-    judged. ``judged`` and ``deleted`` count what earlier slices of this reconcile did.
+    judged; ``within`` the part of the table that was listed (None: all of it, brake included).
     """
 
     generation: int
     started_at: datetime
     after: str | None = None
+    within: Within | None = None
 
 
-Step = ReadPages | Reconcile
+Step = ReadPages | ReadDue | Derive | Reconcile

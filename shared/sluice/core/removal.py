@@ -3,9 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 BRAKE_ROWS = 20
 BRAKE_SHARE = 0.02
+
+
+class Candidate(NamedTuple):
+    """A row that a listing lacked, at the version it had then: written since, it is no candidate.
+
+    ``raw`` is its document as JSON text, for tables whose ``point_reads_need_document``.
+    """
+
+    record_id: str
+    version: int
+    raw: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,5 +5,16 @@ from __future__ import annotations
 from sluice.observability.aws_calls import aws_calls
 from sluice.observability.counts import count_clean_up, count_plan, count_slice, metrics
 from sluice.observability.logs import logger
+from sluice.observability.push_counts import count_found_by_polling, count_push, count_webhook
 
-__all__ = ["aws_calls", "count_clean_up", "count_plan", "count_slice", "logger", "metrics"]
+__all__ = [
+    "aws_calls",
+    "count_clean_up",
+    "count_found_by_polling",
+    "count_plan",
+    "count_push",
+    "count_slice",
+    "count_webhook",
+    "logger",
+    "metrics",
+]

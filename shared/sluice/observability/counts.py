@@ -7,7 +7,7 @@ which costs money, must not grow with the number of clients; clients are in the 
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -17,7 +17,7 @@ from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
 
-from sluice.core.slices import Outcome, SliceReport
+from sluice.core.slices import Outcome, SliceReport, by_endpoint
 from sluice.observability.logs import logger
 
 NAMESPACE = "Sluice"
@@ -30,6 +30,9 @@ class _SilentWhenEmpty(AmazonCloudWatchEMFProvider):
         if self.metric_set:
             super().flush_metrics(raise_on_empty_metrics)
 
+
+METRIC_OF = {"facts": "FactsRead", "counted": "FactsCounted"}
+"""Counts that are no rows."""
 
 metrics = Metrics(provider=_SilentWhenEmpty(namespace=NAMESPACE))
 
@@ -46,10 +49,13 @@ def count_slice(report: SliceReport) -> None:
         _count_work(report)
 
 
-def count_plan(asked: int, raced: int) -> None:
-    """What a schedule tick asked for; ``raced`` streams were advanced by another tick."""
-    logger.info("plan", extra={"asked": asked, "raced": raced})
-    metrics.add_metric("SlicesAsked", MetricUnit.Count, asked)
+def count_plan(done: Mapping[str, int]) -> None:
+    """What became of the streams that a schedule tick found due; see ``usecases.plan.Planned``."""
+    logger.info("plan", extra=dict(done))
+    metrics.add_metric("SlicesAsked", MetricUnit.Count, done["asked"])
+    skipped = done["queued"] + done["running"] + done["paused"]
+    metrics.add_metric("SlicesSkipped", MetricUnit.Count, skipped)
+    metrics.add_metric("TicksUnfinished", MetricUnit.Count, int(done["more_due"]))
 
 
 def count_clean_up(done: dict[str, int]) -> None:
@@ -58,12 +64,15 @@ def count_clean_up(done: dict[str, int]) -> None:
     metrics.add_metric("LeasesFreed", MetricUnit.Count, done["freed"])
     metrics.add_metric("MessagesResent", MetricUnit.Count, done["resent"])
     metrics.add_metric("RunsAbandoned", MetricUnit.Count, done["abandoned"])
+    metrics.add_metric("DeliveriesPruned", MetricUnit.Count, done["pruned"])
 
 
 def _count_work(report: SliceReport) -> None:
     """Rows and vendor traffic: only a committed slice has any."""
-    for name, rows in asdict(report.counts).items():
-        metrics.add_metric(f"Rows{name.capitalize()}", MetricUnit.Count, rows)
+    for name, number in asdict(report.counts).items():
+        metrics.add_metric(
+            METRIC_OF.get(name, f"Rows{name.capitalize()}"), MetricUnit.Count, number
+        )
     traffic = report.traffic
     metrics.add_metric("VendorRequests", MetricUnit.Count, traffic.requests)
     metrics.add_metric("VendorRetries", MetricUnit.Count, traffic.retries)
@@ -105,6 +114,8 @@ def _line(report: SliceReport) -> dict[str, Any]:
         "latency_p50_ms": percentile(traffic.latencies_ms, 50),
         "latency_p95_ms": percentile(traffic.latencies_ms, 95),
         "timings_ms": dict(report.timings_ms),
+        "endpoints": by_endpoint(traffic),
+        "derived": dict(report.derived),
     }
 
 

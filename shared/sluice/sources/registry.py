@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -16,6 +17,18 @@ from sluice.sources.cars.opening import open_cars
 from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.cars.streams import NAME as CARS
 from sluice.sources.connections import VendorConnections
+from sluice.sources.shipbob import (
+    invoices,
+    orders,
+    products,
+    receiving,
+    returns,
+    timelines,
+    transactions,
+)
+from sluice.sources.shipbob.opening import SOURCE as SHIPBOB
+from sluice.sources.shipbob.opening import Opening
+from sluice.sources.shipbob.settings import ShipBobSettings
 
 __all__ = ["VendorConnections", "check_settings", "open_stream", "streams_of"]
 
@@ -28,6 +41,8 @@ class _Open(Protocol):
         credentials: str,
         refresh: Callable[[], str],
         connections: VendorConnections,
+        account: str,
+        holder: str,
         chance: Callable[[], float],
     ) -> Stream: ...
 
@@ -40,7 +55,21 @@ class _Source:
     streams: Mapping[str, _Open]
 
 
-_SOURCES: Mapping[str, _Source] = {"cars": _Source(CarsSettings, {CARS: open_cars})}
+_SOURCES: Mapping[str, _Source] = {
+    "cars": _Source(CarsSettings, {CARS: open_cars}),
+    SHIPBOB: _Source(
+        ShipBobSettings,
+        {
+            orders.NAME: Opening(orders.OrdersStream),
+            timelines.NAME: Opening(timelines.TimelinesStream),
+            products.NAME: Opening(products.ProductsStream),
+            returns.NAME: Opening(returns.ReturnsStream),
+            receiving.NAME: Opening(receiving.ReceivingStream),
+            transactions.NAME: Opening(transactions.TransactionsStream),
+            invoices.NAME: Opening(invoices.InvoicesStream),
+        },
+    ),
+}
 
 
 def streams_of(source: str) -> Sequence[str]:
@@ -69,9 +98,13 @@ def open_stream(
     credentials: str,
     refresh: Callable[[], str],
     connections: VendorConnections,
+    account: str | None = None,
     chance: Callable[[], float] = random.random,
 ) -> Stream:
     """Open a client's stream. ``refresh`` reads the credentials anew when they are refused.
+
+    ``account`` names the vendor account, which all streams with this name share: the name of its secret. Without
+    one, the account is that of these credentials.
 
     StreamUnknown for a source or stream that is not here; SettingInvalid for settings at fault.
     """
@@ -79,8 +112,18 @@ def open_stream(
     if key.stream not in streams or key.partition is not None:
         raise StreamUnknown(f"{key}: the source {key.source} has: {', '.join(streams)}")
     return streams[key.stream](
-        settings, credentials=credentials, refresh=refresh, connections=connections, chance=chance
+        settings,
+        credentials=credentials,
+        refresh=refresh,
+        connections=connections,
+        account=account or f"credential-{_digest(credentials)}",
+        holder=_digest(str(key))[:8],
+        chance=chance,
     )
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
 
 
 def _source(name: str) -> _Source:

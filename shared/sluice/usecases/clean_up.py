@@ -1,16 +1,22 @@
-"""Free what the dead left behind: stale leases, lost continuations, runs that went silent.
+"""Free what the dead left behind: stale leases, lost continuations, runs that went silent. And forget old
+deliveries of pushes.
 
 Freeing a lease is never needed for correctness (a lapsed lease can be taken over, and the fence
 shuts its holder out); it is needed so that nothing waits and somebody knows.
+
+What is asked for again keeps its priority: a backfill goes back to the queue of backfills.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
+from typing import Protocol
 
 from sluice.core.budget import Clock
+from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Commits, Leases, Messages, OpenRun
+from sluice.core.priorities import Priority
 
 LEASE_GRACE = timedelta(seconds=30)
 """A lapsed lease is left alone this long: clocks differ, and its holder may be releasing it."""
@@ -18,53 +24,105 @@ LEASE_GRACE = timedelta(seconds=30)
 SILENCE = timedelta(minutes=20)
 """A run with no progress for this long lost its continuation (the longest delay is 15 minutes)."""
 
+SILENCE_OF_BACKFILLS = timedelta(hours=6)
+"""A backfill may wait for hours in a queue of its own; asked for again meanwhile, it would only wait there twice."""
+
 ABANDONED = timedelta(hours=24)
 """A run silent for this long is closed; the next tick begins a new one from the same cursor."""
 
 BATCH = 100
 
+DELIVERIES_KEPT = timedelta(days=14)
+"""Of pushes that were received. A vendor repeats a delivery for a few days; a message of ours, dead letters
+included, lives no longer than this."""
+
+MOST_PRUNED = 5000
+"""Deliveries forgotten in one pass: 1.4 million a day."""
+
+
+class PrunesInbox(Protocol):
+    """The inbox, as far as cleanup is concerned."""
+
+    def prune(self, *, before: datetime, limit: int) -> int:
+        """Forget at most ``limit`` deliveries received before that moment; how many."""
+        ...
+
 
 @dataclass(frozen=True, slots=True)
 class CleanUp:
-    """What one pass did. ``changed`` leases were seen stale but taken or renewed meanwhile."""
+    """What one pass did. ``changed`` leases were seen stale but taken or renewed meanwhile; ``pruned``
+    deliveries of pushes were forgotten."""
 
     freed: int = 0
     changed: int = 0
     resent: int = 0
     abandoned: int = 0
+    pruned: int = 0
 
 
-def clean_up(leases: Leases, commits: Commits, messages: Messages, clock: Clock) -> CleanUp:
-    """Do one bounded pass; what is beyond the batch waits for the next."""
-    freed, changed = _free_leases(leases, messages, clock)
-    resent, abandoned = _revive_runs(commits, messages, clock)
-    return CleanUp(freed, changed, freed + resent, abandoned)
+def clean_up(
+    leases: Leases,
+    commits: Commits,
+    messages: Messages,
+    clock: Clock,
+    *,
+    grace: timedelta = LEASE_GRACE,
+    silence: timedelta = SILENCE,
+    silence_of_backfills: timedelta = SILENCE_OF_BACKFILLS,
+    inbox: PrunesInbox | None = None,
+) -> CleanUp:
+    """Do one bounded pass; what is beyond the batch waits for the next.
+
+    The inbox comes last: nothing waits for it.
+    """
+    freed, changed = _free_leases(leases, messages, clock() - grace)
+    resent, abandoned = _revive_runs(commits, messages, clock(), silence, silence_of_backfills)
+    pruned = inbox.prune(before=clock() - DELIVERIES_KEPT, limit=MOST_PRUNED) if inbox else 0
+    return CleanUp(freed, changed, freed + resent, abandoned, pruned)
 
 
-def _free_leases(leases: Leases, messages: Messages, clock: Clock) -> tuple[int, int]:
+def _free_leases(leases: Leases, messages: Messages, before: datetime) -> tuple[int, int]:
     """Ask for a slice before freeing: dying in between leaves one message too many, not too few."""
     freed = changed = 0
-    for stale in leases.stale(before=clock() - LEASE_GRACE, limit=BATCH):
-        messages.ask_for_slice(stale.key, reason="cleanup", delay=timedelta(seconds=1))
-        if leases.free(stale):
+    for stale in leases.stale(before=before, limit=BATCH):
+        reach(FaultPoint.CLEANUP_LEASE_SEEN)
+        messages.ask_for_slice(
+            stale.key, reason="cleanup", priority=stale.priority, delay=timedelta(seconds=1)
+        )
+        reach(FaultPoint.CLEANUP_ASKED)
+        lease_was_freed = leases.free(stale)
+        reach(FaultPoint.CLEANUP_FREED)
+        if lease_was_freed:
             freed += 1
         else:
             changed += 1
     return freed, changed
 
 
-def _revive_runs(commits: Commits, messages: Messages, clock: Clock) -> tuple[int, int]:
+def _revive_runs(
+    commits: Commits,
+    messages: Messages,
+    now: datetime,
+    silence: timedelta,
+    silence_of_backfills: timedelta,
+) -> tuple[int, int]:
     resent = abandoned = 0
-    now = clock()
-    for run in commits.silent_runs(before=now - SILENCE, limit=BATCH):
+    silent = commits.silent_runs(
+        before=now - silence, backfills_before=now - silence_of_backfills, limit=BATCH
+    )
+    for run in silent:
+        reach(FaultPoint.CLEANUP_RUN_SEEN)
         if now - run.last_progress_at > ABANDONED:
             abandoned += commits.abandon_run(run.run_id, now)
         else:
             _ask_again(messages, run)
             resent += 1
+        reach(FaultPoint.CLEANUP_RUN_REVIVED)
     return resent, abandoned
 
 
 def _ask_again(messages: Messages, run: OpenRun) -> None:
     """Without expect_seq: the worker reads from Postgres where the run stands."""
-    messages.ask_for_slice(run.key, reason="cleanup")
+    is_backfill = run.reason == Priority.BACKFILL
+    priority = Priority.BACKFILL if is_backfill else Priority.SCHEDULE
+    messages.ask_for_slice(run.key, reason="cleanup", priority=priority)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from sluice.core.errors import SluiceError, WaitForVendor
-from sluice.core.records import ReadPages, Reconcile
+from sluice.core.records import Derive, ReadPages, Reconcile
 from sluice.core.slices import Claim, Draft, run_of
 from sluice.usecases.read_step import Reading
 from sluice.usecases.reconcile import Judgement
@@ -28,10 +28,10 @@ def page_draft(claim: Claim, step: ReadPages, reading: Reading, slice_id: str) -
         run_id=run_of(claim),
         kind=step.kind,
         cursor_after=reading.cursor,
-        has_more=True,
         records=reading.records,
         rejects=reading.rejects,
         archived=reading.archived,
+        facts=reading.facts,
         sighting=reading.sighting,
         progress=reading.progress,
     )
@@ -51,7 +51,6 @@ def reconcile_draft(claim: Claim, step: Reconcile, judgement: Judgement, slice_i
         run_id=run_of(claim),
         kind="reconcile",
         cursor_after=judgement.cursor,
-        has_more=True,
         deletions=judgement.gone,
         deleted_generation=step.generation,
         forget_generations_before=step.generation + 1 if judgement.done else None,
@@ -60,13 +59,25 @@ def reconcile_draft(claim: Claim, step: Reconcile, judgement: Judgement, slice_i
     return Drafted(draft, judgement.stopped_by)
 
 
+def derive_draft(claim: Claim, step: Derive, slice_id: str) -> Drafted:
+    """A draft of a statement only: nothing was read, and the statement runs where the draft is stored."""
+    draft = Draft(
+        slice_id=slice_id,
+        run_id=run_of(claim),
+        kind=step.kind,
+        cursor_after=step.cursor,
+        derive=step,
+    )
+    return Drafted(draft)
+
+
 def caught_up_draft(claim: Claim, slice_id: str) -> Drafted:
-    """An empty slice that ends a run of which nothing more is due (its settings changed, say)."""
+    """An empty slice that ends a run of which nothing more is due (its settings changed, say, or its work
+    list is empty)."""
     draft = Draft(
         slice_id=slice_id,
         run_id=run_of(claim),
         kind="caught_up",
         cursor_after=claim.cursor,
-        has_more=False,
     )
     return Drafted(draft)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 
 from sluice.core.budget import Budget
 from sluice.core.errors import NotFound, PersonMustAct, WaitForVendor
+from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Stream
-from sluice.core.records import Cursor, Page, Progress, ReadPages, Record, Reject
+from sluice.core.records import Cursor, Fact, Page, Progress, ReadPages, Record, Reject
 
 
 @dataclass(slots=True)
@@ -23,6 +24,7 @@ class Reading:
     records: list[Record] = field(default_factory=list)
     rejects: list[Reject] = field(default_factory=list)
     archived: list[str] = field(default_factory=list)
+    facts: list[Fact] = field(default_factory=list)
     sighting: int | None = None
     progress: Progress | None = None
     pages: int = 0
@@ -33,6 +35,7 @@ class Reading:
         self.records.extend(page.records)
         self.rejects.extend(page.rejects)
         self.archived.extend(page.archived)
+        self.facts.extend(page.facts)
         self.sighting = page.sighting
         self.progress = page.progress or self.progress
         self.pages += 1
@@ -61,6 +64,7 @@ def _collect(pages: Iterator[Page], reading: Reading, budget: Budget) -> None:
         if reading.pages and page.sighting != reading.sighting:
             # One slice belongs to one generation. The page is read again by the next slice.
             return
+        reach(FaultPoint.SLICE_PAGE_READ)
         reading.add(page)
         budget.spend(rows=page.rows)
         if budget.spent:

@@ -1,7 +1,8 @@
 """Remove what a complete listing no longer had: below the brake, and each one asked for by name.
 
 A listing that says it is complete may still have been cut, and "missing twice" has lost live rows
-too. So a row is removed only if the vendor, asked for exactly this row, says that it is gone.
+too. So a row is removed only if the vendor, asked for exactly this row, says that it is gone, and if
+nothing wrote it between that answer and the commit.
 """
 
 from __future__ import annotations
@@ -11,9 +12,10 @@ from dataclasses import dataclass, field
 
 from sluice.core.budget import Budget
 from sluice.core.errors import RequestRefused, WaitForVendor
+from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Commits, Stream
 from sluice.core.records import Cursor, Reconcile
-from sluice.core.removal import Missing
+from sluice.core.removal import Candidate, Missing
 from sluice.core.slices import Claim
 
 CANDIDATES_PER_SLICE = 500
@@ -24,7 +26,7 @@ class Judgement:
     """Which candidates the vendor says are gone, and the cursor once this is stored."""
 
     cursor: Cursor
-    gone: list[str] = field(default_factory=list)
+    gone: list[Candidate] = field(default_factory=list)
     alive: int = 0
     done: bool = False
     note: str | None = None
@@ -57,7 +59,7 @@ def _judge(
     stream: Stream,
     claim: Claim,
     step: Reconcile,
-    candidates: Sequence[str],
+    candidates: Sequence[Candidate],
     budget: Budget,
 ) -> Judgement:
     judgement = Judgement(claim.cursor)
@@ -71,10 +73,11 @@ def _judge(
                 raise
             judgement.stopped_by = error
             break
+        reach(FaultPoint.SLICE_POINT_READ)
         judgement.alive += exists
         if not exists:
             judgement.gone.append(candidate)
-        judgement.cursor = stream.after_reconcile(claim.cursor, step, candidate)
+        judgement.cursor = stream.after_reconcile(claim.cursor, step, candidate.record_id)
     return judgement
 
 

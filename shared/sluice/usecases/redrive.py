@@ -34,7 +34,6 @@ def redrive_draft(stream: Stream, commits: Commits, claim: Claim, slice_id: str)
         run_id=run_of(claim),
         kind=REDRIVE,
         cursor_after=claim.cursor,
-        has_more=claim.has_more,
         records=records,
         rejects=rejects,
         redriven=redriven,

@@ -15,6 +15,7 @@ import orjson
 
 from sluice.core.budget import Budget
 from sluice.core.errors import (
+    BreakerOpen,
     NotFound,
     PageTokenExpired,
     RequestRefused,
@@ -147,6 +148,8 @@ class CarsClient:
             )
         except (NotFound, RequestRefused) as error:
             raise PageTokenExpired("the vendor no longer knows our scroll") from error
+        except BreakerOpen:
+            raise  # not asked: the place is where it was
         except (VendorUnavailable, VendorAnswerBroken) as error:
             if repeatable:
                 raise
@@ -178,7 +181,11 @@ class CarsClient:
         path = f"/api/cars/{quote(record_id, safe='')}"
         try:
             return self.point_reads.get(
-                path, {}, lambda answer: _same_car(answer, record_id), budget=budget
+                path,
+                {},
+                lambda answer: _same_car(answer, record_id),
+                budget=budget,
+                endpoint="/api/cars/{id}",
             )
         except NotFound:
             return Got(value=False, requests=1)
@@ -188,15 +195,7 @@ class CarsClient:
         listing = self.http.traffic()
         if self.point_reads is None or self.point_reads is self.http:
             return listing
-        points = self.point_reads.traffic()
-        return Traffic(
-            pages=listing.pages,
-            requests=listing.requests + points.requests,
-            retries=listing.retries + points.retries,
-            errors=listing.errors + points.errors,
-            bytes_received=listing.bytes_received + points.bytes_received,
-            latencies_ms=(*listing.latencies_ms, *points.latencies_ms),
-        )
+        return listing.plus(self.point_reads.traffic())
 
     def _list_page(self, answer: Answer, number: int, doubt: Doubt) -> ListPage:
         rows = read_rows(answer.body, self.shape, doubt)

@@ -7,6 +7,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from sluice.core.accounts import AccountRules
 from sluice.core.errors import SettingInvalid
 from sluice.sources.cars.client import CarsClient, key_in_header, key_in_query
 from sluice.sources.cars.settings import CarsSettings
@@ -21,6 +22,8 @@ def open_cars(
     credentials: str,
     refresh: Callable[[], str],
     connections: VendorConnections,
+    account: str,
+    holder: str,
     chance: Callable[[], float],
 ) -> CarsStream:
     """The cars stream of one account. SettingInvalid names what is wrong with its settings."""
@@ -29,15 +32,20 @@ def open_cars(
     if not key or not key.isascii() or not key.isprintable():
         raise SettingInvalid("the secret of this cars account is not an API key: one line of ASCII")
 
+    shared = connections.account(
+        "cars",
+        account,
+        AccountRules(limits=checked.limits),
+        holder=holder,
+        side_by_side=checked.concurrency,
+        chance=chance,
+    )
+
     def http(base_url: str, auth: Auth) -> tuple[VendorHttp, Connection]:
-        connection = connections.at(
-            base_url,
-            key,
-            per_second=checked.requests_per_second,
-            side_by_side=checked.concurrency,
-        )
+        connection = connections.at(base_url, key, side_by_side=checked.concurrency)
         spoken = VendorHttp(
             connection,
+            shared,
             auth=auth,
             credentials=key,
             refresh=lambda: refresh().strip(),

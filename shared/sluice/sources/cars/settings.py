@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Annotated, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from sluice.core.errors import SettingInvalid
+from sluice.core.rates import RateLimit
 from sluice.sources.urls import check_base_url
 
 PAGE_SIZES = {"page": range(100, 251), "scroll": range(1, 2001)}
@@ -40,6 +42,12 @@ class CarsSettings(BaseModel):
     scroll_time: int = Field(default=10, ge=1, le=15, description="minutes")
     point_read_base_url: str | None = None
     volatile_fields: tuple[Annotated[str, Field(min_length=1, max_length=100)], ...] = ()
+
+    @property
+    def limits(self) -> Sequence[RateLimit]:
+        """What the account may be asked, by all its streams and workers together."""
+        rate = self.requests_per_second
+        return (RateLimit.per_second(rate),) if rate else ()
 
     @field_validator("base_url", "point_read_base_url")
     @classmethod

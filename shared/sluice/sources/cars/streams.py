@@ -10,6 +10,7 @@ from typing import Any
 from sluice.core.budget import Budget
 from sluice.core.errors import InvariantBroken, WaitForVendor
 from sluice.core.records import Cursor, Page, ReadPages, Reconcile, Record, Step, Table
+from sluice.core.removal import Candidate
 from sluice.core.slices import Traffic
 from sluice.sources.cars.archived import ArchivedLots
 from sluice.sources.cars.client import CarsClient
@@ -59,9 +60,9 @@ class CarsStream:
         self._reading = _until_spent(reader(CarsCursor.read(cursor), budget), budget)
         return self._reading
 
-    def still_exists(self, record_id: str, budget: Budget) -> bool:
+    def still_exists(self, candidate: Candidate, budget: Budget) -> bool:
         """Point read; see ``CarsClient.exists``."""
-        got = self._client.exists(record_id, budget)
+        got = self._client.exists(candidate.record_id, budget)
         budget.spend(requests=got.requests)
         return got.value
 
@@ -90,10 +91,11 @@ class CarsStream:
         return self._client.traffic()
 
     def close(self) -> None:
-        """Stop read-ahead; connections stay for the next slice."""
+        """Stop read-ahead and give back unused reservations; connections stay for the next slice."""
         reading, self._reading = self._reading, None
         if reading is not None:
             reading.close()  # type: ignore[attr-defined]
+        self._client.http.close()
 
     def _reader(self, kind: str) -> Callable[[CarsCursor, Budget], Iterator[Page]]:
         if kind == DELTA:
