@@ -7,16 +7,23 @@ import secrets
 import shutil
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
 
 import psycopg
 import pytest
+from hypothesis import settings
 from psycopg import sql
 
 from local import aws, pgbouncer, postgres
 from local.places import PROJECT, Places
 from local.postgres import Database, Postgres
 from sluice.postgres.migrations import apply_migrations
+
+settings.register_profile("per-change", derandomize=True)
+settings.register_profile("explore", derandomize=False)
+settings.load_profile("explore" if os.environ.get("SLUICE_EXPLORE") else "per-change")
+"""A change is judged by the same examples every time; `make faults` looks for new ones."""
 
 
 @pytest.fixture(scope="session")
@@ -51,22 +58,67 @@ def migrated(postgres_server: Postgres) -> Database:
     return database
 
 
+class Copies:
+    """Copies of the migrated database, one made ahead and the used ones dropped while tests run: either takes
+    about as long as a small test."""
+
+    def __init__(self, server: Postgres, template: Database) -> None:
+        self._server = server
+        self._template = template
+        self._maker = ThreadPoolExecutor(1, thread_name_prefix="copies")
+        self._dropper = ThreadPoolExecutor(1, thread_name_prefix="drops")
+        self._drops: list[Future[None]] = []
+        self._next = self._maker.submit(self._made)
+
+    def take(self) -> Database:
+        """A fresh one; the next is begun."""
+        made = self._next.result()
+        self._next = self._maker.submit(self._made)
+        return made
+
+    def drop(self, database: Database) -> None:
+        """Some time soon; what cannot be dropped fails the session at its end."""
+        self._drops.append(self._dropper.submit(self._dropped, database))
+
+    def close(self) -> None:
+        self.drop(self._next.result())
+        for each in self._drops:
+            each.result()
+        self._maker.shutdown()
+        self._dropper.shutdown()
+
+    def _made(self) -> Database:
+        name, template = f"t_{secrets.token_hex(6)}", self._template
+        create = sql.SQL(
+            "CREATE DATABASE {} TEMPLATE {} OWNER sluice_template_owner STRATEGY FILE_COPY"
+        ).format(sql.Identifier(name), sql.Identifier(template.name))
+        self._server.execute(create)
+        return Database(
+            name,
+            template.owner_url.removesuffix(template.name) + name,
+            template.app_url.removesuffix(template.name) + name,
+            template.app_user,
+            template.app_password,
+        )
+
+    def _dropped(self, database: Database) -> None:
+        drop = sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database.name))
+        self._server.execute(drop)
+
+
+@pytest.fixture(scope="session")
+def copies(postgres_server: Postgres, migrated: Database) -> Iterator[Copies]:
+    made = Copies(postgres_server, migrated)
+    yield made
+    made.close()
+
+
 @pytest.fixture
-def database(postgres_server: Postgres, migrated: Database) -> Iterator[Database]:
+def database(copies: Copies) -> Iterator[Database]:
     """A fresh migrated database with its owner's and its application's URL; dropped afterwards."""
-    name = f"t_{secrets.token_hex(6)}"
-    create = sql.SQL(
-        "CREATE DATABASE {} TEMPLATE {} OWNER sluice_template_owner STRATEGY FILE_COPY"
-    ).format(sql.Identifier(name), sql.Identifier(migrated.name))
-    postgres_server.execute(create)
-    yield Database(
-        name,
-        migrated.owner_url.removesuffix(migrated.name) + name,
-        migrated.app_url.removesuffix(migrated.name) + name,
-        migrated.app_user,
-        migrated.app_password,
-    )
-    postgres_server.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(name)))
+    taken = copies.take()
+    yield taken
+    copies.drop(taken)
 
 
 @pytest.fixture

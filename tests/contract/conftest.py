@@ -13,8 +13,11 @@ from botocore.config import Config
 
 from local import aws as embedded_aws
 from local.postgres import Database
+from sluice.core.ports import Leases
+from sluice.dynamo.leases import DynamoLeaseStore
 from tests.contract import tables
 from tests.contract.stores import MemoryStore, PostgresStore, Store
+from tests.memory.leases import MemoryLeases
 
 Client = Callable[[str], Any]
 
@@ -69,3 +72,11 @@ def store(request: pytest.FixtureRequest) -> Iterator[Store]:
         made = PostgresStore(url, owner)
         yield made
         made.connection.close()
+
+
+@pytest.fixture(params=["memory", "dynamodb"])
+def leases(request: pytest.FixtureRequest) -> Leases:
+    if request.param == "memory":
+        return MemoryLeases()
+    client = request.getfixturevalue("new_client")("dynamodb")
+    return DynamoLeaseStore(client, request.getfixturevalue("state_table"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any, Protocol, cast
@@ -11,12 +11,17 @@ from typing import Any, Protocol, cast
 import psycopg
 
 from sluice.core.keys import StreamKey
-from sluice.core.ports import Commits, Stream
+from sluice.core.ports import Commits, Pushes, Stream
 from sluice.core.records import Record, Table
+from sluice.core.removal import Candidate
 from sluice.core.slices import Claim, Committed, Draft
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
+from sluice.postgres.pushes import PostgresPushes
+from tests.contract.dated import CREATE_DATED
+from tests.contract.deriving import CREATE_SIZES, SIZED, Sized, programs
 from tests.memory.commits import MemoryCommits
+from tests.memory.pushes import MemoryPushes
 from tests.memory.streams import THINGS, values_of
 from tests.oracle import LoggedSlice, Position, read_log
 
@@ -52,6 +57,8 @@ class Things:
 
 
 STREAM = cast(Stream, Things())
+SIZED_STREAM = cast(Stream, Things(SIZED))
+"""The same things, with derivations."""
 
 
 @dataclass(frozen=True)
@@ -60,7 +67,7 @@ class Stored:
 
     hash: bytes
     version: int
-    size: int
+    size: int | None
     deleted: bool
     archived: bool
 
@@ -93,16 +100,22 @@ class Store(Protocol):
 
     @property
     def commits(self) -> Commits: ...
+    @property
+    def pushes(self) -> Pushes: ...
+    def counters(self, key: StreamKey) -> dict[tuple[str, str], tuple[int, int]]: ...
     def rows(self, client_id: str) -> dict[str, Stored]: ...
     def rejects(self) -> list[Rejected]: ...
     def runs(self) -> list[Run]: ...
     def chain(self, key: StreamKey) -> tuple[list[LoggedSlice], Position]: ...
     def sighted(self, key: StreamKey) -> dict[int, set[str]]: ...
+    def sizes(self, client_id: str) -> Mapping[str, Sized]: ...
 
 
 class MemoryStore:
     def __init__(self) -> None:
         self.commits = MemoryCommits(lambda: datetime.now(UTC))
+        self.commits.programs = programs()
+        self.pushes = MemoryPushes(self.commits)
         self._database = self.commits.database
 
     def rows(self, client_id: str) -> dict[str, Stored]:
@@ -110,7 +123,7 @@ class MemoryStore:
             record_id: Stored(
                 row.hash,
                 row.version,
-                int(row.values[0]),
+                row.values[0],
                 row.deleted_at is not None,
                 row.archived_at is not None,
             )
@@ -139,6 +152,16 @@ class MemoryStore:
     def chain(self, key: StreamKey) -> tuple[list[LoggedSlice], Position]:
         return self._database.chain(key)
 
+    def counters(self, key: StreamKey) -> dict[tuple[str, str], tuple[int, int]]:
+        return {
+            at[1:]: (counter.total, counter.facts)
+            for at, counter in self._database.counters.items()
+            if at[0] == key
+        }
+
+    def sizes(self, client_id: str) -> Mapping[str, Sized]:
+        return self._database.derived.get(client_id, {}).get("sizes", {})
+
     def sighted(self, key: StreamKey) -> dict[int, set[str]]:
         return {at[1]: ids for at, ids in self._database.sightings.items() if at[0] == key}
 
@@ -149,8 +172,11 @@ class PostgresStore:
     def __init__(self, url: str, owner: psycopg.Connection[Any]) -> None:
         self.connection = PostgresConnection(url)
         self.commits = PostgresCommits(self.connection)
+        self.pushes = PostgresPushes(self.connection)
         self._owner = owner
         owner.execute(CREATE_TABLE)
+        owner.execute(CREATE_SIZES)
+        owner.execute(CREATE_DATED)
 
     def rows(self, client_id: str) -> dict[str, Stored]:
         found = self._owner.execute(
@@ -176,6 +202,13 @@ class PostgresStore:
     def chain(self, key: StreamKey) -> tuple[list[LoggedSlice], Position]:
         return read_log(self._owner, str(key))
 
+    def counters(self, key: StreamKey) -> dict[tuple[str, str], tuple[int, int]]:
+        found = self._owner.execute(
+            "SELECT subject, counter, total, facts FROM sluice.counter WHERE stream_key = %s",
+            (str(key),),
+        )
+        return {(row[0], row[1]): (row[2], row[3]) for row in found}
+
     def sighted(self, key: StreamKey) -> dict[int, set[str]]:
         found = self._owner.execute(
             "SELECT generation, ids FROM sluice.sighting WHERE stream_key = %s", (str(key),)
@@ -185,12 +218,19 @@ class PostgresStore:
             seen.setdefault(generation, set()).update(ids)
         return seen
 
+    def sizes(self, client_id: str) -> Mapping[str, Sized]:
+        found = self._owner.execute(
+            "SELECT thing_id, part, alive, times FROM public.sizes WHERE client_id = %s",
+            (client_id,),
+        )
+        return {row[0]: Sized(*row[1:]) for row in found}
+
 
 class Worker:
     """Claims and commits with rising tokens, as one worker after another would."""
 
-    def __init__(self, store: Store, key: StreamKey = KEY) -> None:
-        self.store, self.key, self.token = store, key, 0
+    def __init__(self, store: Store, key: StreamKey = KEY, stream: Stream = STREAM) -> None:
+        self.store, self.key, self.stream, self.token = store, key, stream, 0
 
     def claim(self) -> Claim:
         self.token += 1
@@ -203,7 +243,12 @@ class Worker:
 
     def commit(self, *records: Record, **more: Any) -> Committed:
         claim = self.claim()
-        return self.store.commits.commit(claim, draft(claim, records, **more), STREAM)
+        return self.store.commits.commit(claim, draft(claim, records, **more), self.stream)
+
+    def judged(self, *ids: str) -> list[Candidate]:
+        """Candidates for removal as they stand now; one that is not there at any version."""
+        rows = self.store.rows(self.key.client_id)
+        return [Candidate(i, rows[i].version if i in rows else 0) for i in ids]
 
 
 def draft(claim: Claim, records: Sequence[Record] = (), **more: Any) -> Draft:

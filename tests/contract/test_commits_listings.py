@@ -22,7 +22,8 @@ def judged(store: Store, worker: Worker, **more: Any) -> tuple[tuple[int, int, i
     limit = more.pop("limit", 10)
     step = Reconcile(generation=2, started_at=datetime.now(UTC) + timedelta(minutes=1), **more)
     missing, candidates = store.commits.missing(worker.claim(), THINGS, step, limit=limit)
-    return (missing.missing, missing.removed, missing.alive), candidates
+    ids = [candidate.record_id for candidate in candidates]
+    return (missing.missing, missing.removed, missing.alive), ids
 
 
 def test_missing_is_what_the_generation_did_not_list(store: Store) -> None:
@@ -38,7 +39,7 @@ def test_what_the_generation_removed_already_counts_with_the_brake(store: Store)
     worker = Worker(store)
     worker.commit(*[thing(i) for i in "abcde"], sighting=1)
     worker.commit(thing("a"), sighting=2)
-    worker.commit(deletions=["b", "c"], deleted_generation=2)
+    worker.commit(deletions=worker.judged("b", "c"), deleted_generation=2)
     assert judged(store, worker) == ((2, 2, 3), ["d", "e"])
 
 
@@ -72,7 +73,7 @@ def test_the_slices_of_a_generation_are_seen_together(store: Store) -> None:
 def test_another_clients_rows_are_neither_missing_nor_alive(store: Store) -> None:
     other = Worker(store, OTHER)
     other.commit(*[thing(i) for i in "abcde"], sighting=2)
-    other.commit(deletions=["e"], deleted_generation=2)
+    other.commit(deletions=other.judged("e"), deleted_generation=2)
     worker = Worker(store)
     worker.commit(thing("a"), thing("b"), sighting=1)
     assert judged(store, worker) == ((2, 0, 2), ["a", "b"])
@@ -81,7 +82,7 @@ def test_another_clients_rows_are_neither_missing_nor_alive(store: Store) -> Non
 def test_what_an_earlier_generation_removed_does_not_count_with_the_brake(store: Store) -> None:
     worker = Worker(store)
     worker.commit(*[thing(i) for i in "abc"], sighting=1)
-    worker.commit(deletions=["a"], deleted_generation=1)
+    worker.commit(deletions=worker.judged("a"), deleted_generation=1)
     worker.commit(thing("b"), sighting=2)
     assert judged(store, worker) == ((1, 0, 2), ["c"])
 
@@ -97,6 +98,6 @@ def test_an_archived_row_is_alive_and_may_be_missing(store: Store) -> None:
 def test_a_row_that_came_back_counts_as_removed_no_more(store: Store) -> None:
     worker = Worker(store)
     worker.commit(thing("a"), thing("b"), sighting=1)
-    worker.commit(deletions=["a"], deleted_generation=2)
+    worker.commit(deletions=worker.judged("a"), deleted_generation=2)
     worker.commit(thing("a"))
     assert judged(store, worker) == ((2, 0, 2), ["a", "b"])

@@ -5,6 +5,9 @@ from __future__ import annotations
 import uuid
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
+from sluice.core.errors import Superseded
 from sluice.core.keys import StreamKey
 from sluice.core.records import Progress
 from tests.contract.stores import KEY, NOW, OTHER, STREAM, Store, Worker, draft
@@ -16,6 +19,16 @@ def test_a_stream_has_one_open_run(store: Store) -> None:
     first, second = worker.claim(), worker.claim()
     assert first.run_id == second.run_id
     assert [(r.outcome, r.ended) for r in store.runs()] == [("running", False)]
+
+
+def test_a_claim_knows_why_the_open_run_was_begun(store: Store) -> None:
+    first = store.commits.claim(KEY, 1)
+    assert first is not None
+    assert first.run_reason is None
+    store.commits.open_run(first, run_id=str(uuid.uuid4()), reason="backfill", now=NOW)
+    second = store.commits.claim(KEY, 2)
+    assert second is not None
+    assert second.run_reason == "backfill"
 
 
 def test_a_run_ends_with_the_slice_after_which_nothing_is_due(store: Store) -> None:
@@ -87,6 +100,46 @@ def test_silent_runs_come_oldest_first_and_no_more_than_asked_for(store: Store) 
     assert found[0].last_progress_at == found[0].started_at == began["a"]
 
 
+def begin_run(store: Store, client_id: str, reason: str, now: datetime) -> None:
+    claim = store.commits.claim(StreamKey(client_id, "shop", "things"), 1)
+    assert claim is not None
+    store.commits.open_run(claim, run_id=str(uuid.uuid4()), reason=reason, now=now)
+
+
+def test_a_silent_run_says_why_it_began(store: Store) -> None:
+    begin_run(store, "a", "backfill", NOW)
+    begin_run(store, "b", "cleanup", NOW)
+    found = store.commits.silent_runs(before=NOW + timedelta(hours=1), limit=5)
+    assert {(run.key.client_id, run.reason) for run in found} == {
+        ("a", "backfill"),
+        ("b", "cleanup"),
+    }
+
+
+def test_backfills_are_silent_by_a_limit_of_their_own(store: Store) -> None:
+    """One that began just then is not silent yet; without that limit, they are as all others."""
+    for client_id, hours in (("a", 0), ("b", 1), ("c", 2)):
+        begin_run(store, client_id, "backfill", NOW + timedelta(hours=hours))
+    begin_run(store, "d", "manual", NOW + timedelta(hours=2))
+    before, backfills_before = NOW + timedelta(hours=3), NOW + timedelta(hours=1)
+    found = store.commits.silent_runs(before=before, backfills_before=backfills_before, limit=5)
+    assert [run.key.client_id for run in found] == ["d", "a"]
+    assert len(store.commits.silent_runs(before=before, limit=5)) == 4
+    none = store.commits.silent_runs(before=NOW, backfills_before=before, limit=5)
+    assert [run.key.client_id for run in none] == ["a", "b", "c"]
+
+
+def test_silent_backfills_come_after_all_others(store: Store) -> None:
+    """A hundred of them that wait keep nobody else from being revived."""
+    for minutes, (client_id, reason) in enumerate(
+        [("a", "backfill"), ("b", "backfill"), ("c", "schedule"), ("d", "cleanup")]
+    ):
+        begin_run(store, client_id, reason, NOW + timedelta(minutes=minutes))
+    later = NOW + timedelta(hours=1)
+    found = store.commits.silent_runs(before=later, backfills_before=later, limit=3)
+    assert [run.key.client_id for run in found] == ["c", "d", "a"]
+
+
 def test_a_run_of_a_stream_that_was_never_claimed_is_not_revived(store: Store) -> None:
     """It has failed before there was anything to go on with."""
     store.commits.fail_run(
@@ -139,3 +192,13 @@ def test_streams_have_runs_of_their_own(store: Store) -> None:
         (first.run_id, "failed", "401"),
         (second.run_id, "running", "503"),
     }
+
+
+def test_who_was_overtaken_opens_no_run(store: Store) -> None:
+    """Nobody would work on it, and until cleanup it would look as if somebody did."""
+    old = store.commits.claim(KEY, 1)
+    assert old is not None
+    store.commits.claim(KEY, 2)
+    with pytest.raises(Superseded):
+        store.commits.open_run(old, run_id=str(uuid.uuid4()), reason="schedule", now=NOW)
+    assert store.runs() == []

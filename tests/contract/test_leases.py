@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from threading import Barrier
 
 import pytest
@@ -12,32 +12,7 @@ import pytest
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Leases
 from sluice.core.slices import Lease, LeaseHeld
-from sluice.dynamo.leases import DynamoLeaseStore
-from tests.memory.leases import MemoryLeases
-
-KEY = StreamKey("acme", "cars", "cars")
-OTHER = StreamKey("bolt", "cars", "cars")
-NOW = datetime(2026, 3, 1, 12, 0, 0, 123_457, tzinfo=UTC)  # finer than a millisecond, as clocks are
-TTL = timedelta(seconds=90)
-LATER = NOW + TTL + timedelta(seconds=1)
-
-
-@pytest.fixture(params=["memory", "dynamodb"])
-def leases(request: pytest.FixtureRequest) -> Leases:
-    if request.param == "memory":
-        return MemoryLeases()
-    client = request.getfixturevalue("new_client")("dynamodb")
-    return DynamoLeaseStore(client, request.getfixturevalue("state_table"))
-
-
-def acquire(leases: Leases, owner: str, now: datetime = NOW, key: StreamKey = KEY) -> Lease:
-    got = leases.acquire(key, owner, now=now, until=now + TTL)
-    assert isinstance(got, Lease)
-    return got
-
-
-def is_refused(leases: Leases, owner: str, now: datetime = NOW) -> bool:
-    return isinstance(leases.acquire(KEY, owner, now=now, until=now + TTL), LeaseHeld)
+from tests.contract.leasing import KEY, LATER, NOW, OTHER, TTL, acquire, is_refused
 
 
 def test_a_stream_never_leased_is_free(leases: Leases) -> None:
@@ -60,6 +35,17 @@ def test_a_held_lease_is_refused_and_names_its_holder(leases: Leases) -> None:
     assert isinstance(held, LeaseHeld)
     assert (held.owner, held.base_seq) == ("second", 4)
     assert held.until == second.until
+
+
+def test_a_holder_whose_message_continues_something_is_known_by_that(leases: Leases) -> None:
+    """Not by the item's seq: a duplicate that holds the lease does no work from there."""
+    first = acquire(leases, "first")
+    leases.save_watermark(first, cursor={}, seq=4, has_more=True, run_id="run")
+    leases.release(first)
+    leases.acquire(KEY, "duplicate", now=NOW, until=NOW + TTL, expect_seq=3)
+    held = leases.acquire(KEY, "third", now=NOW, until=NOW + TTL, expect_seq=4)
+    assert isinstance(held, LeaseHeld)
+    assert held.base_seq == 3
 
 
 def test_a_refused_attempt_changes_nothing(leases: Leases) -> None:
@@ -103,6 +89,31 @@ def test_tokens_strictly_rise(leases: Leases) -> None:
         for seen in leases.stale(before=now, limit=10):
             leases.free(seen)
     assert tokens == sorted(set(tokens))
+
+
+def test_only_who_takes_a_lapsed_lease_took_it_over(leases: Leases) -> None:
+    """Not the first holder, nor one after a release or a cleanup. Of one's own resent write nothing is
+    known: the first may have taken it over."""
+    assert not acquire(leases, "first").took_over
+    again = acquire(leases, "first")
+    assert again.took_over
+    leases.release(again)
+    assert not acquire(leases, "second").took_over
+    third = acquire(leases, "third", LATER)
+    assert third.took_over
+    (seen,) = leases.stale(before=LATER + 2 * TTL, limit=1)
+    leases.free(seen)
+    assert not acquire(leases, "fourth", LATER).took_over
+
+
+def test_a_token_given_twice_lets_nobody_write_over_the_holders_watermark(leases: Leases) -> None:
+    """As after a restore of the table: two bearers of one token, one of whom holds the lease."""
+    first = acquire(leases, "first")
+    other = replace(first, owner="before the restore")
+    assert not leases.save_watermark(other, cursor={}, seq=9, has_more=True, run_id=None)
+    assert leases.save_watermark(first, cursor={}, seq=1, has_more=True, run_id=None)
+    leases.release(first)
+    assert leases.save_watermark(first, cursor={}, seq=2, has_more=True, run_id=None)
 
 
 def test_streams_do_not_hinder_each_other(leases: Leases) -> None:

@@ -11,8 +11,10 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
+from sluice.core.desk import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages
+from sluice.core.priorities import Priority
 from sluice.messages import SliceMessage
 from sluice.queues.messages import SqsMessages
 from tests.memory.messages import MemoryMessages
@@ -22,20 +24,32 @@ KEY = StreamKey("acme", "cars", "cars")
 
 @dataclass
 class Queue:
-    """A queue and a way to receive all that is in sight."""
+    """Both queues, and a way to receive all that is in sight of each."""
 
     messages: Messages
     take: Callable[[], list[SliceMessage]]
+    take_backfills: Callable[[], list[SliceMessage]]
 
 
 @pytest.fixture(params=["memory", "sqs"])
 def queue(request: pytest.FixtureRequest) -> Queue:
     if request.param == "memory":
         memory = MemoryMessages()
-        return Queue(memory, memory.take)
+        return Queue(
+            memory,
+            lambda: memory.take_from(backfills=False),
+            lambda: memory.take_from(backfills=True),
+        )
     client = request.getfixturevalue("new_client")("sqs")
-    url = client.create_queue(QueueName=f"slices-{uuid.uuid4()}")["QueueUrl"]
-    return Queue(SqsMessages(client, url), lambda: _receive(client, url))
+    url, backfills = (
+        client.create_queue(QueueName=f"{name}-{uuid.uuid4()}")["QueueUrl"]
+        for name in ("slices", "backfills")
+    )
+    return Queue(
+        SqsMessages(client, url, backfills),
+        lambda: _receive(client, url),
+        lambda: _receive(client, backfills),
+    )
 
 
 def _receive(client: Any, url: str) -> list[SliceMessage]:
@@ -51,17 +65,62 @@ def test_a_message_arrives_as_it_was_meant(queue: Queue) -> None:
     """With everything a continuation of a full read says."""
     since = datetime(2026, 3, 1, 12, 30, tzinfo=UTC)
     queue.messages.ask_for_slice(
-        KEY, reason="continuation", expect_seq=0, attempt=2, full_since=since
+        KEY, reason="continuation", expect_seq=0, attempt=2, held=3, full_since=since
     )
     (message,) = queue.take()
     assert (message.key, message.reason) == (KEY, "continuation")
     assert (message.expect_seq, message.attempt, message.full_since) == (0, 2, since)
+    assert message.held == 3
 
 
 def test_what_is_not_said_is_not_assumed(queue: Queue) -> None:
-    """A manual message expects no seq, asks for no full read, and is the first attempt."""
+    """A manual message expects no seq, asks for no full read, is the first attempt and waited for no lease."""
     queue.messages.ask_for_slice(KEY, reason="manual")
-    assert queue.take() == [SliceMessage.asking_for(KEY, reason="manual")]
+    (message,) = queue.take()
+    assert message == SliceMessage.asking_for(KEY, reason="manual")
+    assert (message.expect_seq, message.full_since) == (None, None)
+    assert (message.attempt, message.held) == (0, 0)
+
+
+def test_a_message_is_the_schedules_unless_it_says_otherwise(queue: Queue) -> None:
+    """Whatever its reason."""
+    queue.messages.ask_for_slice(KEY, reason="continuation")
+    (message,) = queue.take()
+    assert (message.priority, message.ticket, message.waiting) == (Priority.SCHEDULE, None, None)
+
+
+def test_a_message_carries_its_priority_its_ticket_and_its_turn(queue: Queue) -> None:
+    """What a refused message brings to the desk when it comes back; also the microsecond."""
+    waiting = Waiting(datetime(2026, 3, 1, 12, 30, 0, 123456, tzinfo=UTC), turn=7)
+    queue.messages.ask_for_slice(
+        KEY, reason="continuation", priority=Priority.MANUAL, ticket="t", waiting=waiting
+    )
+    (message,) = queue.take()
+    assert message.priority is Priority.MANUAL
+    assert (message.ticket, message.waiting) == ("t", waiting)
+
+
+@pytest.mark.parametrize("priority", Priority)
+def test_a_backfill_goes_to_the_queue_of_its_own_and_nothing_else_does(
+    queue: Queue, priority: Priority
+) -> None:
+    """Also its continuations and deferrals: the priority decides, not the reason."""
+    queue.messages.ask_for_slice(KEY, reason="deferred", priority=priority)
+    is_backfill = priority is Priority.BACKFILL
+    assert [m.priority for m in queue.take_backfills()] == [priority] * is_backfill
+    assert [m.priority for m in queue.take()] == [priority] * (not is_backfill)
+
+
+def test_a_delayed_backfill_is_out_of_sight(queue: Queue) -> None:
+    delay = timedelta(minutes=2)
+    queue.messages.ask_for_slice(KEY, reason="manual", priority=Priority.BACKFILL, delay=delay)
+    assert queue.take_backfills() == []
+
+
+def test_an_unknown_priority_is_a_bug_found_at_once(queue: Queue) -> None:
+    with pytest.raises(ValidationError):
+        queue.messages.ask_for_slice(KEY, reason="manual", priority="whim")
+    assert queue.take() == []
 
 
 def test_a_partition_is_part_of_the_key(queue: Queue) -> None:

@@ -23,6 +23,9 @@ from sluice.core.errors import NotFound, PersonMustAct, RowRejected, SluiceError
 from sluice.core.ports import Stream
 from sluice.core.records import ReadPages, Reconcile
 from tests.unit.sources.cars_vendor import CarsVendor, Clock, cars
+from tests.unit.sources.shipbob import vendor as shipbob
+from tests.unit.sources.shipbob.vendor import ShipBob
+from tests.unit.sources.shipbob.vendor import opened as opened_shipbob
 from tests.unit.sources.slices import Stored, budget, catch_up, opened, read_slice
 
 
@@ -49,7 +52,26 @@ def _cars(shape: str, *, advancing: bool = False) -> Subject:
     return Subject(stream, clock, ids, lambda: len(vendor.asked), spoil)
 
 
+def _shipbob(stream: str, **rows: list[dict[str, Any]]) -> Subject:
+    vendor = ShipBob(Clock(), **rows)
+
+    def spoil(how: Any) -> None:
+        vendor.spoil = how
+
+    ids = {str(each["id"]) for documents in rows.values() for each in documents}
+    opened_at = opened_shipbob(
+        vendor, stream, page_size=50 if stream == "receiving_orders" else 100
+    )
+    return Subject(opened_at, vendor.clock, ids, lambda: len(vendor.asked), spoil)
+
+
 STREAMS: dict[str, Callable[[], Subject]] = {
+    "shipbob orders": lambda: _shipbob("orders", orders=shipbob.orders(730)),
+    "shipbob products": lambda: _shipbob("products", products=shipbob.products(730)),
+    "shipbob returns": lambda: _shipbob("returns", returns=shipbob.returns(730)),
+    "shipbob receiving orders": lambda: _shipbob(
+        "receiving_orders", receivings=shipbob.returns(430)
+    ),
     "cars by page": lambda: _cars("page"),
     "cars by scroll": lambda: _cars("scroll"),
     "cars by advancing scroll": lambda: _cars("scroll", advancing=True),

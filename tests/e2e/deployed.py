@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 import psycopg
@@ -19,8 +19,11 @@ from local.stack import Stack
 from local.vendors.cars.control import CarsVendorControl
 from local.vendors.cars.models import AccountOptions
 from ops.truth import Difference, compare_cars
+from sluice.core.account_pages import clear, subject_of
 from sluice.core.keys import StreamKey
+from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
+from sluice.messages import SliceMessage
 from sluice.queues.messages import SqsMessages
 from sluice.sources.registry import check_settings
 from tests.oracle import chain_faults, read_log
@@ -28,6 +31,15 @@ from tests.oracle import chain_faults, read_log
 PATIENCE_S = 100.0
 SELDOM = timedelta(days=7)
 """Streams are due once, when they are made; tests ask for everything after that."""
+
+
+class InQueue(NamedTuple):
+    """Messages to be had now; messages received, which are hidden until their time to be worked on is
+    over; and messages that nobody has received yet because they were sent with a delay."""
+
+    visible: int
+    hidden: int
+    delayed: int
 
 
 @dataclass
@@ -114,12 +126,21 @@ class Deployed:
         self.registry.apply(list(self.entries.values()))
         return key
 
-    def add_secret(self, client_id: str, value: str | None = None) -> None:
+    def clear_account(self, client_id: str) -> None:
+        """As `sluice accounts clear` does, once a person has seen to a refused credential."""
+        book = DynamoBook(
+            self.aws("dynamodb"), self.names["SLUICE_LIMITS_TABLE"], chance=lambda: 0.5
+        )
+        clear(book, subject_of("cars", secret_name(client_id)))
+
+    def add_secret(
+        self, client_id: str, value: str | None = None, *, name: str | None = None
+    ) -> None:
         """The client's vendor key in Secrets Manager, unless it is there already."""
         client = self.aws("secretsmanager")
         with contextlib.suppress(client.exceptions.ResourceExistsException):
             client.create_secret(
-                Name=secret_name(client_id), SecretString=value or api_key(client_id)
+                Name=name or secret_name(client_id), SecretString=value or api_key(client_id)
             )
 
     def sync(self, *keys: StreamKey) -> datetime:
@@ -128,6 +149,24 @@ class Deployed:
         for key in keys:
             self.messages.ask_for_slice(key, reason="manual", full_since=since)
         return since
+
+    def ask(self, *keys: StreamKey, queue: str) -> None:
+        """Ask for a slice of each stream in one of the queues, named by the variable of its URL."""
+        for key in keys:
+            body = SliceMessage.asking_for(key, reason="manual").model_dump_json(exclude_none=True)
+            self.aws("sqs").send_message(
+                QueueUrl=self.names[queue], MessageBody=body, MessageGroupId=key.client_id
+            )
+
+    def messages_in(self, queue: str) -> InQueue:
+        """How many messages are in one of the queues."""
+        prefix = "ApproximateNumberOfMessages"
+        answer = self.aws("sqs").get_queue_attributes(
+            QueueUrl=self.names[queue],
+            AttributeNames=[prefix, f"{prefix}NotVisible", f"{prefix}Delayed"],
+        )
+        counts = {name: int(count) for name, count in answer["Attributes"].items()}
+        return InQueue(counts[prefix], counts[f"{prefix}NotVisible"], counts[f"{prefix}Delayed"])
 
     def invoke(self, function: str, payload: dict[str, Any] | None = None) -> Any:
         """Call a function now; what it returns. An error it raised is raised here."""

@@ -8,16 +8,17 @@ import signal
 import stat
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import psycopg
 import pytest
 
 from local.places import PROJECT, Places
 from local.postgres import Postgres
 from local.processes import processes_of
 from local.stack import Stack
+from local.supervisor import Running
 from tests.e2e.deployed import Deployed, until
 
 OWNER = """
@@ -38,47 +39,50 @@ def left_over(root: Path) -> list[str]:
     return [command for _, command in processes_of(str(root))]
 
 
-@pytest.mark.parametrize("end", [signal.SIGINT, signal.SIGKILL], ids=["Ctrl-C", "SIGKILL"])
-def test_whoever_started_it_ends_and_nothing_is_left(
-    stack_folder: Path, end: signal.Signals
-) -> None:
-    """Interrupted or killed: every program stops, and a second start works."""
-    root = stack_folder / f"owned-{end.name}"
-    temp = stack_folder / f"temp-{end.name}"
+def test_however_it_ends_nothing_is_left_and_the_next_start_works(stack_folder: Path) -> None:
+    """Whoever started it is interrupted, or killed, or its supervisor is: every program stops, and each
+    start here is the next one after an end of another kind."""
+    root, temp = stack_folder / "ended", stack_folder / "temp"
     temp.mkdir()
-    for _ in range(2):
-        process = subprocess.Popen(
-            [sys.executable, "-c", OWNER, str(root)],
-            cwd=PROJECT,
-            env={**os.environ, "TMPDIR": str(temp)},
-            stdout=subprocess.PIPE,
-            stderr=subprocess.DEVNULL,
-            text=True,
-        )
-        assert process.stdout is not None
-        with process.stdout:
-            assert process.stdout.readline() == "up\n"
+    for end in (signal.SIGINT, signal.SIGKILL):
+        with owner_of(root, temp) as process:
             process.send_signal(end)
             assert process.wait(60) != 0
-        until(lambda: not left_over(root), f"nothing of {root} runs", 60)
+        until(lambda: not left_over(root), f"nothing runs after {end.name}", 60)
         assert not (root / "run").exists()
         assert not (root / "env").exists()
     assert list(temp.iterdir()) == []
 
-
-def test_a_killed_supervisor_takes_its_programs_along(stack_folder: Path) -> None:
-    """The kernel tells them to stop; the next start sweeps up what lies around and works."""
-    root = stack_folder / "killed"
     stack = Stack(Places(root))
     stack.up()
-    pid = int((root / "supervisor.pid").read_text())
-    os.kill(pid, signal.SIGKILL)
+    os.kill(int((root / "supervisor.pid").read_text()), signal.SIGKILL)
     until(lambda: not left_over(root / "run"), "its programs have stopped", 60)
     stack.up()
     assert stack.is_up
     stack.down()
     assert left_over(root) == []
     assert not (root / "run").exists()
+
+
+@contextlib.contextmanager
+def owner_of(root: Path, temp: Path) -> Iterator[subprocess.Popen[str]]:
+    """Another process with a stack of its own, once that is up."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", OWNER, str(root)],
+        cwd=PROJECT,
+        env={**os.environ, "TMPDIR": str(temp)},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert process.stdout is not None
+    try:
+        assert process.stdout.readline() == "up\n"
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+        process.stdout.close()
 
 
 def test_it_listens_on_loopback_only(deployed: Deployed) -> None:
@@ -91,6 +95,7 @@ def test_it_listens_on_loopback_only(deployed: Deployed) -> None:
             "POOLED_DATABASE_URL",
             "AWS_ENDPOINT_URL",
             "VENDOR_CARS_URL",
+            "VENDOR_SHIPBOB_URL",
         )
     }
     assert told <= {port for _, port in addresses}
@@ -131,22 +136,18 @@ def test_the_endpoints_are_for_the_owner_only(deployed: Deployed) -> None:
     """Throw-away credentials stand in it."""
     env = deployed.stack.places.env
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
-    assert {"DATABASE_URL", "AWS_ENDPOINT_URL", "VENDOR_CARS_URL"} <= set(deployed.names)
+    there = {"DATABASE_URL", "AWS_ENDPOINT_URL", "VENDOR_CARS_URL", "VENDOR_SHIPBOB_URL"}
+    assert there <= set(deployed.names)
 
 
 def test_a_database_that_is_given_is_used(
-    stack_folder: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Nothing is started in its place; migrations are applied there, and it is left as it is."""
-    postgres_server.execute("CREATE DATABASE given")
+    """Nothing is started in its place. Named alone, it is the owner's database, too."""
     url = postgres_server.url("given")
     monkeypatch.setenv("DATABASE_URL", url)
-    with Stack(Places(stack_folder / "given")) as stack:
-        names = stack.up()
-        assert names["DATABASE_URL"] == url
-        running = left_over(stack.places.root)
-        assert not [command for command in running if "postgres" in command]
-    with psycopg.connect(url) as connection:
-        found = connection.execute("SELECT count(*) FROM sluice_migrations").fetchone()
-    assert found is not None
-    assert found[0] >= 4
+    monkeypatch.delenv("MIGRATION_DATABASE_URL", raising=False)
+    running = Running(Places(tmp_path))
+    assert running.databases() == (url, url)
+    assert running.names["DATABASE_URL"] == url
+    assert running.stops == []

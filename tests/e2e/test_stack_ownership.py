@@ -75,11 +75,11 @@ def children_of(parent: int) -> dict[int, str]:
 
 
 def test_every_program_of_a_stack_is_found(deployed: Deployed) -> None:
-    """Also those whose command line does not name the stack's folder: the embedded AWS, the vendor."""
+    """Also those whose command line does not name the stack's folder: the embedded AWS, the vendors."""
     places = deployed.stack.places
     supervisor = int(places.pid.read_text(encoding="utf-8"))
     programs = children_of(supervisor)
-    assert len(programs) == 4, "Postgres, PgBouncer, the vendor and AWS"
+    assert len(programs) == 5, "Postgres, PgBouncer, both vendors and AWS"
     found = dict(processes_of(places.root))
     assert set(programs) <= set(found), [programs[p] for p in set(programs) - set(found)]
     assert supervisor in found

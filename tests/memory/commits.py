@@ -8,61 +8,67 @@ from __future__ import annotations
 import json
 import uuid
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
 from sluice.core.budget import Clock
-from sluice.core.errors import CommitUnknown, RowRejected, Superseded
+from sluice.core.errors import CommitUnknown, InvariantBroken, Superseded
 from sluice.core.keys import StreamKey
-from sluice.core.ports import OpenReject, OpenRun, Stream
-from sluice.core.records import Reconcile, Record, Reject, Table
-from sluice.core.removal import Missing
-from sluice.core.slices import Claim, Committed, Counts, Draft
+from sluice.core.ports import OpenReject, Stream
+from sluice.core.records import Column, Fact, Reconcile, Reject, Table, Within, WorkList
+from sluice.core.removal import Candidate, Missing
+from sluice.core.slices import Claim, Committed, Counts, Draft, in_words
 from tests.memory.database import (
+    Derived,
     MemoryDatabase,
     Row,
     StoredReject,
-    StoredRun,
     StoredSlice,
     StreamPosition,
 )
+from tests.memory.deriving import Asking, Deriving, Programs
+from tests.memory.merging import Merged, Merger, storable
+from tests.memory.runs import MemoryRuns
 from tests.oracle import LoggedSlice
 
 REDRIVE = "redrive"
 
 
-@dataclass
-class Merged:
-    """A batch sorted out, not yet stored."""
+class MemoryCommits(MemoryRuns):
+    """Implements ``core.ports.Commits``. ``clock`` is the database's own; ``programs`` are what statements
+    stand for here."""
 
-    rows: dict[str, Row] = field(default_factory=dict)
-    inserted: int = 0
-    updated: int = 0
-    unchanged: int = 0
-    stale: int = 0
-    rejects: list[Reject] = field(default_factory=list)
-    ids: set[str] = field(default_factory=set)
-    stale_ids: set[str] = field(default_factory=set)
-
-
-class MemoryCommits:
-    """Implements ``core.ports.Commits``. ``clock`` is the database's own."""
+    merger_type: type[Merger] = Merger
 
     def __init__(self, clock: Clock, database: MemoryDatabase | None = None) -> None:
         self.clock = clock
         self.database = database or MemoryDatabase()
+        self.merger = self.merger_type(clock)
+        self.programs = Programs()
 
     # --- claim ---------------------------------------------------------------------------------------
 
-    def claim(self, key: StreamKey, fencing_token: int) -> Claim | None:
+    def claim(
+        self, key: StreamKey, fencing_token: int, *, full_since: datetime | None = None
+    ) -> Claim | None:
         at = self.database.streams.setdefault(key, StreamPosition())
         if not self._may_claim(at, fencing_token):
             return None
         at.fencing_token = fencing_token
+        if full_since is not None:
+            at.full_since = max(full_since, at.full_since or full_since)
         run = self.database.open_run_of(key)
-        run_id = run.run_id if run else None
-        return Claim(key, fencing_token, at.seq, _json(at.cursor), at.has_more, run_id)
+        return Claim(
+            key,
+            fencing_token,
+            at.seq,
+            _json(at.cursor),
+            at.has_more,
+            run.run_id if run else None,
+            at.full_since,
+            run.reason if run else None,
+        )
 
     def _may_claim(self, at: StreamPosition, fencing_token: int) -> bool:
         return at.fencing_token < fencing_token
@@ -81,11 +87,17 @@ class MemoryCommits:
         self._require_seq(at, claim)
         seq = at.seq + 1
         table = stream.table
-        rows = self.database.rows(table.name, claim.key.client_id)
-        merged = self._merge(rows, draft, stream, seq)
-        standing = {**rows, **merged.rows}
-        archived = [i for i in dict.fromkeys(draft.archived) if _archivable(standing.get(i))]
-        gone = [i for i in dict.fromkeys(draft.deletions) if _is_live(standing.get(i))]
+        deriving = self.deriving(claim.key, table)
+        ties_win = draft.kind != REDRIVE
+        merged = self.merger.merge(deriving.rows, draft.records, stream, seq=seq, ties_win=ties_win)
+        deriving.follow_merge(merged)
+        archived, unarchived = self._archive(deriving, draft)
+        gone, kept = self._remove(deriving, draft, seq)
+        new_facts = self._new_facts(claim.key, draft)
+        numbers: Mapping[str, int] = {}
+        if draft.derive is not None:
+            asking = self._asking(claim, deriving.derived, draft.derive.parameters)
+            numbers = deriving.step(asking, draft.derive)
         counts = Counts(
             read=len(draft.records) + len(draft.rejects) + len(draft.archived),
             inserted=merged.inserted,
@@ -94,68 +106,91 @@ class MemoryCommits:
             stale=merged.stale,
             rejected=len(merged.rejects) + len(draft.rejects),
             deleted=len(gone),
+            facts=len(draft.facts),
+            counted=len(new_facts),
         ).check()
-        rows.update(merged.rows)
+        note = _note(draft.note, *_stays(unarchived), *_stays(kept), in_words(numbers))
+        self.store(claim.key, deriving)
         self._name_rejects(claim.key, draft)
         self._keep_rejects(claim.key, draft, merged, seq)
-        for record_id in archived:
-            rows[record_id].archived_at = rows[record_id].updated_at = self.clock()
         self._sight(claim.key, draft)
-        for record_id in gone:
-            self._remove(rows[record_id], draft.deleted_generation, seq)
         self._forget(claim.key, draft)
-        self._advance(claim, at, draft, counts)
-        return Committed(seq, draft.cursor_after, draft.has_more, counts)
+        self.database.count(claim.key, new_facts)
+        committed = Committed(
+            seq, draft.cursor_after, draft.has_more, counts, derived=numbers, note=note
+        )
+        self._advance(claim, at, draft, committed)
+        return committed
 
-    def _require_fence(self, at: StreamPosition, claim: Claim) -> None:
-        if at.fencing_token != claim.fencing_token:
-            raise Superseded(f"{claim.key}: token {claim.fencing_token}, fence {at.fencing_token}")
+    def deriving(self, key: StreamKey, table: Table) -> Deriving:
+        """A transaction's view of its client's rows; nothing is stored before ``store``."""
+        rows = self.database.rows(table.name, key.client_id)
+        derived = self.database.derived.get(key.client_id, {})
+        return Deriving(self.programs, table, dict(rows), derived, self.clock())
+
+    def store(self, key: StreamKey, deriving: Deriving) -> None:
+        """Rows, and what is derived from them, at once."""
+        self.database.rows(deriving.table.name, key.client_id).update(deriving.rows)
+        self.store_derived(key, deriving)
+
+    def store_derived(self, key: StreamKey, deriving: Deriving) -> None:
+        self.database.derived[key.client_id] = deriving.derived
+
+    def _asking(self, claim: Claim, derived: Derived, parameters: Mapping[str, Any]) -> Asking:
+        return Asking(self.database, claim.key.client_id, derived, parameters)
+
+    def _archive(self, deriving: Deriving, draft: Draft) -> tuple[list[str], dict[str, str]]:
+        ids = [i for i in dict.fromkeys(draft.archived) if _archivable(deriving.rows.get(i))]
+        now = deriving.now
+        return deriving.put_away(ids, lambda row: replace(row, archived_at=now, updated_at=now))
+
+    def _remove(
+        self, deriving: Deriving, draft: Draft, seq: int
+    ) -> tuple[list[str], dict[str, str]]:
+        judged = dict.fromkeys(draft.deletions)
+        gone = [c.record_id for c in judged if self._still_as_judged(deriving.rows, c)]
+        now = deriving.now
+
+        def remove(row: Row) -> Row:
+            return replace(
+                row,
+                deleted_at=now,
+                updated_at=now,
+                deleted_generation=draft.deleted_generation,
+                version=max(row.version, seq),
+            )
+
+        return deriving.put_away(list(dict.fromkeys(gone)), remove)
 
     def _require_seq(self, at: StreamPosition, claim: Claim) -> None:
         if at.seq != claim.seq:
             raise Superseded(f"{claim.key}: claimed at seq {claim.seq}, now at {at.seq}")
 
-    def look_up(self, draft: Draft) -> Committed:
+    def look_up(self, claim: Claim, draft: Draft) -> Committed:
         """What a lost answer to COMMIT is followed by: was the slice stored?"""
         found = self.database.slice_with(draft.slice_id)
         if found is None:
             raise CommitUnknown(f"slice {draft.slice_id} is not in commit_log")
-        return Committed(found.link.seq, found.link.cursor_after, found.has_more, found.counts)
+        at = found.link
+        return Committed(
+            at.seq,
+            at.cursor_after,
+            found.has_more,
+            found.counts,
+            derived=found.derived,
+            note=found.note,
+        )
 
-    def _merge(self, rows: dict[str, Row], draft: Draft, stream: Stream, seq: int) -> Merged:
-        merged = Merged()
-        ties_win = draft.kind != REDRIVE
-        sound = _with_sound_keys(draft.records, seq, merged)
-        for record in _one_per_id(sound, seq, merged):
-            merged.ids.add(record.id)
-            before = rows.get(record.id)
-            version = _version(record, seq)
-            if before is not None and _same(before, record, stream.table):
-                merged.unchanged += 1
-            elif before is not None and not self._may_replace(before, version, ties_win):
-                merged.stale += 1
-                merged.stale_ids.add(record.id)
-            else:
-                self._take(record, before, version, stream, merged)
-        return merged
+    def _still_as_judged(self, rows: Mapping[str, Row], candidate: Candidate) -> bool:
+        row = rows.get(candidate.record_id)
+        return row is not None and row.deleted_at is None and row.version == candidate.version
 
-    def _may_replace(self, before: Row, version: int, ties_win: bool) -> bool:
-        return version > before.version or (version == before.version and ties_win)
-
-    def _take(
-        self, record: Record, before: Row | None, version: int, stream: Stream, merged: Merged
-    ) -> None:
-        try:
-            values = tuple(stream.values(record))
-            _check_types(stream.table, values)
-        except RowRejected as error:
-            merged.rejects.append(_reject(record, error))
-            return
-        merged.rows[record.id] = Row(record.hash, version, record.raw, values, self.clock())
-        if before is None:
-            merged.inserted += 1
-        else:
-            merged.updated += 1
+    def _new_facts(self, key: StreamKey, draft: Draft) -> list[Fact]:
+        """What the ledger takes in: each id once, its first reading."""
+        first: dict[str, Fact] = {}
+        for fact in draft.facts:
+            first.setdefault(fact.id, fact)
+        return [f for f in first.values() if (key, f.id) not in self.database.ledger]
 
     def _name_rejects(self, key: StreamKey, draft: Draft) -> None:
         """Rejects that had no sound id get the one that is read in them now."""
@@ -170,23 +205,27 @@ class MemoryCommits:
         for reject in (*draft.rejects, *merged.rejects):
             self._keep_reject(key, reject, draft.kind, seq)
         for stored in list(self.database.open_rejects_of(key)):
-            if stored.tried_seq != seq and stored.record_id in merged.ids:
+            if stored.tried_seq != seq and stored.record_id in merged.winners:
                 outdone = stored.record_id in (merged.stale_ids | again)
                 stored.resolution = "superseded" if outdone else "loaded"
 
+    def keep_pushed_rejects(self, key: StreamKey, rejects: Sequence[Reject]) -> None:
+        for reject in rejects:
+            self._keep_reject(key, reject, "push", 0)
+
     def _keep_reject(self, key: StreamKey, reject: Reject, kind: str, seq: int) -> None:
-        raw = _storable(reject.raw)
+        raw = storable(reject.raw)
         stored = next((r for r in self.database.open_rejects_of(key) if r.raw == raw), None)
         if stored is None:
             number = len(self.database.rejects) + 1
-            record_id = None if reject.record_id is None else _storable(reject.record_id)
+            record_id = None if reject.record_id is None else storable(reject.record_id)
             stored = StoredReject(number, key, record_id, "", None, raw, seq, seq, times=0)
             self.database.rejects.append(stored)
         elif kind != REDRIVE:
             stored.seq = seq  # read from the vendor anew, not only tried again
         stored.times += 1
         stored.tried_seq = seq
-        stored.reason, stored.field = _storable(reject.reason), reject.field
+        stored.reason, stored.field = storable(reject.reason), reject.field
 
     def _sight(self, key: StreamKey, draft: Draft) -> None:
         if draft.sighting is not None:
@@ -194,12 +233,7 @@ class MemoryCommits:
             ids = [r.id for r in draft.records] + [
                 r.record_id for r in draft.rejects if r.record_id
             ]
-            seen.update(i for i in ids if _storable(i) == i)
-
-    def _remove(self, row: Row, generation: int | None, seq: int) -> None:
-        row.deleted_at = row.updated_at = self.clock()
-        row.deleted_generation = generation
-        row.version = max(row.version, seq)
+            seen.update(i for i in ids if storable(i) == i)
 
     def _forget(self, key: StreamKey, draft: Draft) -> None:
         before = draft.forget_generations_before
@@ -208,7 +242,10 @@ class MemoryCommits:
             for old in [at for at in sightings if at[0] == key and at[1] < before]:
                 del sightings[old]
 
-    def _advance(self, claim: Claim, at: StreamPosition, draft: Draft, counts: Counts) -> None:
+    def _advance(
+        self, claim: Claim, at: StreamPosition, draft: Draft, committed: Committed
+    ) -> None:
+        counts = committed.counts
         accounted = counts.inserted + counts.updated + counts.unchanged
         link = LoggedSlice(
             at.seq + 1,
@@ -220,7 +257,15 @@ class MemoryCommits:
             accounted + counts.stale + counts.rejected,
         )
         self.database.log.setdefault(claim.key, []).append(
-            StoredSlice(link, draft.run_id, draft.kind, draft.has_more, counts, draft.note)
+            StoredSlice(
+                link,
+                draft.run_id,
+                draft.kind,
+                draft.has_more,
+                counts,
+                committed.note,
+                committed.derived,
+            )
         )
         at.seq, at.cursor, at.has_more = link.seq, draft.cursor_after, draft.has_more
         run = self.database.open_run_of(claim.key)
@@ -241,8 +286,12 @@ class MemoryCommits:
 
     def missing(
         self, claim: Claim, table: Table, step: Reconcile, *, limit: int
-    ) -> tuple[Missing, Sequence[str]]:
-        rows = self.database.rows(table.name, claim.key.client_id)
+    ) -> tuple[Missing, Sequence[Candidate]]:
+        rows = {
+            record_id: row
+            for record_id, row in self.database.rows(table.name, claim.key.client_id).items()
+            if _is_within(row, table, step.within)
+        }
         sighted = self.database.sightings.get((claim.key, step.generation), set())
         alive = [record_id for record_id, row in rows.items() if row.deleted_at is None]
         missing = [i for i in alive if i not in sighted and rows[i].updated_at < step.started_at]
@@ -251,55 +300,16 @@ class MemoryCommits:
             for row in rows.values()
         )
         due = sorted(i for i in missing if i > (step.after or ""))
-        return Missing(len(missing), removed, len(alive)), due[:limit]
+        raws = {i: rows[i].raw.decode() for i in due if table.point_reads_need_document}
+        chosen = [Candidate(i, rows[i].version, raws.get(i)) for i in due[:limit]]
+        return Missing(len(missing), removed, len(alive)), chosen
 
-    # --- runs ----------------------------------------------------------------------------------------
-
-    def open_run(self, claim: Claim, *, run_id: str, reason: str, now: datetime) -> str:
-        return self._begin(claim.key, run_id, reason, now).run_id
-
-    def _begin(self, key: StreamKey, run_id: str, reason: str, now: datetime) -> StoredRun:
-        run = self.database.open_run_of(key)
-        if run is None:
-            run = StoredRun(str(uuid.UUID(run_id)), key, reason, now, now)
-            self.database.runs.append(run)
-        return run
-
-    def note_failure(self, key: StreamKey, run_id: str | None, error: str, now: datetime) -> None:
-        run = self.database.open_run_of(key)
-        if run is not None and run_id in (None, run.run_id):
-            run.failures, run.last_error = run.failures + 1, _storable(error)[:2000]
-
-    def fail_run(
-        self, key: StreamKey, *, error: str, reason: str, run_id: str, now: datetime
-    ) -> str:
-        run = self._begin(key, run_id, reason, now)
-        self._end(run, "failed", error, now)
-        return run.run_id
-
-    def silent_runs(self, *, before: datetime, limit: int) -> Sequence[OpenRun]:
-        streams = self.database.streams
-        silent = [
-            replace(run, seq=streams[run.key].seq)
-            for run in self.database.runs
-            if run.ended_at is None and run.last_progress_at < before and run.key in streams
-        ]
-        return sorted(silent, key=lambda run: run.last_progress_at)[:limit]
-
-    def abandon_run(self, run_id: str, now: datetime) -> bool:
-        for run in self.database.runs:
-            if run.run_id == run_id and run.ended_at is None:
-                self._end(run, "abandoned", "no progress for a day", now)
-                return True
-        return False
-
-    def _end(self, run: StoredRun, outcome: str, error: str, now: datetime) -> None:
-        run.outcome, run.ended_at = outcome, now
-        run.failures, run.last_error = run.failures + 1, _storable(error)[:2000]
-
-
-def _version(record: Record, seq: int) -> int:
-    return seq if record.version is None else record.version
+    def due(
+        self, claim: Claim, work: WorkList, *, now: datetime, limit: int
+    ) -> Sequence[Mapping[str, Any]]:
+        parameters = {"limit": limit, **work.parameters, "now": now}
+        derived = self.database.derived.get(claim.key.client_id, {})
+        return self.programs.work[work.name](self._asking(claim, derived, parameters))
 
 
 def _checked(draft: Draft) -> Draft:
@@ -318,66 +328,24 @@ def _json(value: Mapping[str, Any]) -> Mapping[str, Any]:
     return copied
 
 
-def _storable(text: str) -> str:
-    """As a text column can hold it: NUL and halves of surrogate pairs become escapes."""
-    return text.replace("\0", "\\u0000").encode(errors="backslashreplace").decode()
-
-
-def _check_types(table: Table, values: Sequence[Any]) -> None:
-    """RowRejected for what the column's type refuses after the stream let it through."""
-    for column, value in zip(table.columns, values, strict=True):
-        if column.type == "integer" and value is not None and not -(2**31) <= value < 2**31:
-            raise RowRejected("integer out of range")
-
-
-def _reject(record: Record, error: RowRejected) -> Reject:
-    raw = record.raw.decode(errors="backslashreplace")
-    return Reject(record.id, error.reason, error.field, raw)
-
-
-def _with_sound_keys(records: Sequence[Record], seq: int, merged: Merged) -> list[Record]:
-    """Set aside what has an id or a version that no column holds."""
-    sound = []
-    for record in records:
-        if _storable(record.id) != record.id:
-            reject = _reject(record, RowRejected("an id that Postgres cannot keep as text"))
-            merged.rejects.append(replace(reject, record_id=None))
-        elif not -(2**63) <= _version(record, seq) < 2**63:
-            merged.rejects.append(_reject(record, RowRejected("a version beyond 64 bits")))
-        else:
-            sound.append(record)
-    return sound
-
-
-def _one_per_id(records: Sequence[Record], seq: int, merged: Merged) -> list[Record]:
-    """The highest version of each id, the last read among equals; the others are accounted for."""
-    winners: dict[str, Record] = {}
-    losers: list[Record] = []
-    for record in records:
-        held = winners.get(record.id)
-        if held is not None and _version(held, seq) > _version(record, seq):
-            losers.append(record)
-            continue
-        if held is not None:
-            losers.append(held)
-        winners[record.id] = record
-    for loser in losers:
-        if loser.hash == winners[loser.id].hash:
-            merged.unchanged += 1
-        else:
-            merged.stale += 1
-    return list(winners.values())
-
-
-def _same(row: Row, record: Record, table: Table) -> bool:
-    """Nothing to write: alive with the same hash."""
-    put_away = row.deleted_at or (table.archives and row.archived_at)
-    return row.hash == record.hash and not put_away
-
-
-def _is_live(row: Row | None) -> bool:
-    return row is not None and row.deleted_at is None
-
-
 def _archivable(row: Row | None) -> bool:
     return row is not None and row.archived_at is None and row.deleted_at is None
+
+
+def _is_within(row: Row, table: Table, within: Within | None) -> bool:
+    """Is the row in the part of the table that was listed? One without a value is not."""
+    if within is None:
+        return True
+    column = Column(within.column, "timestamptz")
+    if column not in table.columns:
+        raise InvariantBroken(f"{table.name} declares no column {within.column!r} of timestamptz")
+    at = row.values[list(table.columns).index(column)]
+    return at is not None and within.since <= at < within.until
+
+
+def _stays(kept: Mapping[str, str]) -> list[str]:
+    return [f"{record_id} stays: {reason}" for record_id, reason in kept.items()]
+
+
+def _note(*parts: str | None) -> str | None:
+    return "; ".join(part for part in parts if part) or None

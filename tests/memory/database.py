@@ -7,14 +7,18 @@ that lost commits).
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from sluice.core.keys import StreamKey
+from sluice.core.records import Fact
 from sluice.core.slices import Counts
 from tests.oracle import LoggedSlice, Position
+
+Derived = Mapping[str, Mapping[str, Any]]
+"""A client's derived rows: by table, then by key."""
 
 
 @dataclass
@@ -29,6 +33,21 @@ class Row:
     archived_at: datetime | None = None
     deleted_at: datetime | None = None
     deleted_generation: int | None = None
+
+    @property
+    def is_tombstone(self) -> bool:
+        """Deleted by the vendor's own word, not by a listing."""
+        return self.deleted_at is not None and self.deleted_generation is None
+
+
+@dataclass
+class Counter:
+    """A row of ``counter``."""
+
+    total: int
+    facts: int
+    first_at: datetime
+    last_at: datetime
 
 
 @dataclass
@@ -75,6 +94,7 @@ class StoredSlice:
     has_more: bool
     counts: Counts
     note: str | None
+    derived: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass
@@ -85,11 +105,13 @@ class StreamPosition:
     seq: int = 0
     cursor: Mapping[str, Any] = field(default_factory=dict)
     has_more: bool = False
+    full_since: datetime | None = None
 
 
 @dataclass
 class MemoryDatabase:
-    """All tables. Data rows by table name and client, then by the vendor's id."""
+    """All tables. Data rows by table name and client, then by the vendor's id; derived rows by client, table
+    and key."""
 
     streams: dict[StreamKey, StreamPosition] = field(default_factory=dict)
     log: dict[StreamKey, list[StoredSlice]] = field(default_factory=dict)
@@ -97,6 +119,10 @@ class MemoryDatabase:
     rejects: list[StoredReject] = field(default_factory=list)
     runs: list[StoredRun] = field(default_factory=list)
     sightings: dict[tuple[StreamKey, int], set[str]] = field(default_factory=dict)
+    ledger: dict[tuple[StreamKey, str], Fact] = field(default_factory=dict)
+    counters: dict[tuple[StreamKey, str, str], Counter] = field(default_factory=dict)
+    inbox: set[tuple[str, str, str]] = field(default_factory=set)
+    derived: dict[str, dict[str, dict[str, Any]]] = field(default_factory=dict)
 
     def backup(self) -> MemoryDatabase:
         """The state as it is now."""
@@ -105,6 +131,19 @@ class MemoryDatabase:
     def restore(self, backup: MemoryDatabase) -> None:
         """Forget everything since ``backup`` was taken."""
         self.__dict__.update(copy.deepcopy(backup).__dict__)
+
+    def count(self, key: StreamKey, facts: Sequence[Fact]) -> None:
+        """Take facts into the ledger and add them up."""
+        for fact in facts:
+            self.ledger[(key, fact.id)] = fact
+            at = (key, fact.subject, fact.counter)
+            old = self.counters.get(at) or Counter(0, 0, fact.occurred_at, fact.occurred_at)
+            self.counters[at] = Counter(
+                old.total + fact.amount,
+                old.facts + 1,
+                min(old.first_at, fact.occurred_at),
+                max(old.last_at, fact.occurred_at),
+            )
 
     def rows(self, table: str, client_id: str) -> dict[str, Row]:
         return self.data.setdefault((table, client_id), {})

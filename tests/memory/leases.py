@@ -9,8 +9,9 @@ from datetime import datetime
 
 from sluice.core.keys import StreamKey
 from sluice.core.ports import StaleLease
+from sluice.core.priorities import Priority
 from sluice.core.records import Cursor
-from sluice.core.slices import Lease, LeaseHeld
+from sluice.core.slices import Lease, LeaseHeld, Resting
 
 
 @dataclass
@@ -27,6 +28,9 @@ class StateItem:
     run_id: str | None = None
     continued_seq: int = 0
     not_before: datetime | None = None
+    delivery: str | None = None
+    updated_at: datetime | None = None
+    priority: Priority = Priority.SCHEDULE
 
     def give_back(self) -> None:
         self.owner = self.until = None
@@ -38,6 +42,7 @@ class SeenLease:
     owner: str
     fencing_token: int
     until: datetime
+    priority: Priority
 
 
 class MemoryLeases:
@@ -48,14 +53,32 @@ class MemoryLeases:
         self._lock = threading.Lock()
 
     def acquire(
-        self, key: StreamKey, owner: str, *, now: datetime, until: datetime
-    ) -> Lease | LeaseHeld:
+        self,
+        key: StreamKey,
+        owner: str,
+        *,
+        now: datetime,
+        until: datetime,
+        expect_seq: int | None = None,
+        heed_rest: bool = False,
+        delivery: str | None = None,
+        orphaned_by: datetime | None = None,
+        priority: Priority = Priority.SCHEDULE,
+    ) -> Lease | LeaseHeld | Resting:
         with self._lock:
             item = self.items.setdefault(key, StateItem())
-            if item.owner not in (None, owner) and item.until is not None and item.until > now:
-                return LeaseHeld(str(item.owner), item.until, item.base_seq)
+            ends_by = now
+            if delivery is not None and item.delivery == delivery and orphaned_by is not None:
+                ends_by = max(now, orphaned_by)
+            if item.owner not in (None, owner) and item.until is not None and item.until > ends_by:
+                return LeaseHeld(str(item.owner), item.until, item.base_seq, item.delivery)
+            if heed_rest and item.not_before is not None and item.not_before > now:
+                return Resting(item.not_before)
+            took_over = item.owner is not None
             item.fencing_token += 1
-            item.owner, item.until, item.base_seq = owner, until, item.seq
+            item.updated_at, item.priority = now, priority
+            item.owner, item.until, item.delivery = owner, until, delivery
+            item.base_seq = item.seq if expect_seq is None else expect_seq
             return Lease(
                 key,
                 owner,
@@ -65,6 +88,7 @@ class MemoryLeases:
                 item.seq,
                 item.continued_seq,
                 item.not_before,
+                took_over,
             )
 
     def raise_token(self, lease: Lease, to: int) -> Lease | None:
@@ -81,7 +105,7 @@ class MemoryLeases:
     ) -> bool:
         with self._lock:
             item = self.items.get(lease.key, StateItem())
-            if item.fencing_token != lease.fencing_token:
+            if item.fencing_token != lease.fencing_token or item.owner not in (None, lease.owner):
                 return False
             item.watermark, item.seq, item.has_more, item.run_id = cursor, seq, has_more, run_id
             return True
@@ -106,7 +130,7 @@ class MemoryLeases:
     def stale(self, *, before: datetime, limit: int) -> Sequence[SeenLease]:
         with self._lock:
             seen = [
-                SeenLease(key, item.owner, item.fencing_token, item.until)
+                SeenLease(key, item.owner, item.fencing_token, item.until, item.priority)
                 for key, item in self.items.items()
                 if item.owner is not None and item.until is not None and item.until < before
             ]

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 
-from sluice.core.errors import InvariantBroken, SettingInvalid, StreamUnknown
+from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
-from sluice.core.ports import DueStream
+from sluice.core.scheduling import Move
+from sluice.core.underway import Asked
 from sluice.dynamo.registry import Due, RegistryEntry, next_due
 
 
 class MemoryRegistry:
-    """``entries`` may be looked into."""
+    """``entries`` may be looked into, and so may ``asked`` and ``resumed_at``: when a tick last asked for
+    each, and when its last pause ended or will end."""
 
     def __init__(self) -> None:
         self.entries: dict[StreamKey, RegistryEntry] = {}
+        self.asked: dict[StreamKey, Asked] = {}
+        self.resumed_at: dict[StreamKey, datetime] = {}
         self._lock = threading.Lock()
 
     def get(self, key: StreamKey) -> RegistryEntry:
@@ -34,49 +38,59 @@ class MemoryRegistry:
         gone = set(self.entries) - {entry.key for entry in wanted}
         for entry in wanted:
             before = self.entries.get(entry.key)
-            self.entries[entry.key] = replace(entry, due_at=_due_at(entry, before, now))
+            if entry.active and (before is None or not before.active or before.due_at is None):
+                self._make_due(entry, now)
+                if before is not None:
+                    self.resumed_at[entry.key] = now
+            else:
+                self.entries[entry.key] = replace(entry, due_at=_due_at(entry, before, now))
         for key in gone:
             self.entries[key] = replace(self.entries[key], enabled=False, due_at=None)
 
-    def due(self, now: datetime, *, limit: int) -> Sequence[Due]:
-        found = [
-            Due(entry.key, entry.due_at, entry.cadence)
-            for entry in self.entries.values()
-            if entry.due_at is not None and entry.due_at <= now
-        ]
-        return sorted(found, key=lambda due: due.due_at)[:limit]
-
-    def advance(self, due: DueStream, now: datetime) -> bool:
-        if not isinstance(due, Due):
-            raise InvariantBroken(f"{due.key}: advance takes what due() gave")
+    def due(self, now: datetime, *, most: int) -> Iterator[Sequence[Due]]:
+        """As it stands when it is asked for; what is advanced since still comes, and is raced."""
         with self._lock:
-            entry = self.entries[due.key]
-            if entry.due_at != due.due_at:
-                return False
-            at = next_due(due.key, due.cadence, now)
-            self.entries[due.key] = replace(entry, due_at=at)
-            return True
+            found = [
+                self._due(entry, entry.due_at)
+                for entry in self.entries.values()
+                if entry.due_at is not None and entry.due_at <= now
+            ]
+        found.sort(key=lambda due: due.due_at)
+        return (found[start : start + most] for start in range(0, len(found), most))
+
+    def advance(self, moves: Sequence[Move], now: datetime) -> int:
+        with self._lock:
+            return sum(self._advance(move, now) for move in moves)
+
+    def _advance(self, move: Move, now: datetime) -> bool:
+        key = move.stream.key
+        entry = self.entries[key]
+        if entry.due_at != move.stream.due_at:
+            return False
+        self.entries[key] = replace(entry, due_at=move.to(next_due(key, move.cadence, now)))
+        if move.asked is not None:
+            self.asked[key] = move.asked
+        return True
 
     def due_now(self, key: StreamKey, now: datetime) -> None:
         entry = self.get(key)
         if entry.paused:
-            raise SettingInvalid(f"{key} is paused; resume it first")
-        self.entries[key] = replace(entry, due_at=now)
+            raise SettingInvalid(f"{key} is paused by the clients file")
+        self._make_due(entry, now)
 
-    def pause(self, key: StreamKey) -> None:
-        if key not in self.entries:
-            raise StreamUnknown(f"{key} is unknown")
-        self.entries[key] = replace(self.entries[key], paused=True, due_at=None)
+    def _due(self, entry: RegistryEntry, at: datetime) -> Due:
+        key = entry.key
+        return Due(key, at, entry.cadence, self.asked.get(key), self.resumed_at.get(key))
 
-    def resume(self, key: StreamKey, now: datetime) -> None:
-        self.entries[key] = replace(self.get(key), paused=False, due_at=now)
+    def _make_due(self, entry: RegistryEntry, now: datetime) -> None:
+        self.entries[entry.key] = replace(entry, due_at=now)
+        self.asked.pop(entry.key, None)
 
 
 def _due_at(entry: RegistryEntry, before: RegistryEntry | None, now: datetime) -> datetime | None:
-    if not entry.active:
+    """Of an entry that does not become active just now."""
+    if not entry.active or before is None or before.due_at is None:
         return None
-    if before is None or not before.active or before.due_at is None:
-        return now
     if entry.cadence < before.cadence:
         return min(before.due_at, next_due(entry.key, entry.cadence, now))
     return before.due_at

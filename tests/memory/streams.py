@@ -28,6 +28,7 @@ from sluice.core.records import (
     Step,
     Table,
 )
+from sluice.core.removal import Candidate
 from sluice.core.slices import Traffic
 
 THINGS = Table("public", "things", "thing_id", (Column("size", "integer"),), archives=True)
@@ -48,9 +49,11 @@ def values_of(record: Record) -> Sequence[Any]:
 
 @dataclass
 class Vendor:
-    """The truth: things by id. ``page_takes`` is called at each page request, to move a clock."""
+    """The truth: things by id, with versions where there are any. ``page_takes`` is called at each page
+    request, to move a clock."""
 
     things: dict[str, Any] = field(default_factory=dict)
+    versions: dict[str, int] = field(default_factory=dict)
     page_rows: int = 10
     script: list[Exception | None] = field(default_factory=list)
     lose_after: str | None = None
@@ -112,15 +115,15 @@ class Listing:
             after, done = (ids[-1] if ids else after), done + len(ids)
             at = {"generation": generation, "began": began}
             yield Page(
-                records=[thing(i, self.vendor.things[i]) for i in ids],
+                records=[thing(i, self.vendor.things[i], self.vendor.versions.get(i)) for i in ids],
                 cursor={**at, "judged": None} if last else {**at, "after": after},
                 sighting=generation,
                 progress=Progress(done, len(self.vendor.things)),
             )
 
-    def still_exists(self, record_id: str, budget: Budget) -> bool:
+    def still_exists(self, candidate: Candidate, budget: Budget) -> bool:
         budget.spend(requests=1)
-        return self.vendor.has(record_id)
+        return self.vendor.has(candidate.record_id)
 
     def after_reconcile(self, cursor: Cursor, step: Reconcile, judged_up_to: str | None) -> Cursor:
         at = {"generation": cursor["generation"], "began": cursor["began"]}

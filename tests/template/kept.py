@@ -15,6 +15,7 @@ from tests.template.promises import (
     queues,
     schedules,
     tables,
+    webhooks,
 )
 from tests.template.reading import Template
 
@@ -32,6 +33,7 @@ _ROOMS = (
     environment,
     alarms,
     outputs,
+    webhooks,
 )
 
 PROMISES: Mapping[str, Promise] = {

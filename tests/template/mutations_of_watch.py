@@ -14,6 +14,8 @@ SCHEDULER = f"{R}/SchedulerRole/Properties"
 VARIABLES = f"{R}/WorkerFunction/Properties/Environment/Variables"
 ALARM = f"{R}/DeadLettersAlarm/Properties"
 HIDDEN: Any = {"Type": "String", "NoEcho": True}
+EVERY_TABLE: Any = {"Effect": "Allow", "Action": ["dynamodb:PartiQLUpdate"], "Resource": "*"}
+NOTHING: Any = {"Ref": "AWS::NoValue"}
 MATH: Any = [{"Id": "sum", "Expression": "a + b"}]
 
 
@@ -55,6 +57,9 @@ PERMISSIONS: Sequence[Mutation] = [
         a_star=put(f"{DISPATCHER}/0/Resource", "*"),
         every_table=put(f"{WORKER}/0/Resource", "arn:aws:dynamodb:*:*:table/*"),
         nothing_named=drop(f"{WORKER}/0/Resource"),
+        on_aws_too=put(f"{DISPATCHER}/5/Fn::If", ["Embedded", EVERY_TABLE, EVERY_TABLE]),
+        on_aws_instead=put(f"{DISPATCHER}/5/Fn::If", ["OnAws", EVERY_TABLE, NOTHING]),
+        on_aws_in_other_words=put(f"{DISPATCHER}/5/Fn::If", ["Embedded", NOTHING, EVERY_TABLE]),
     ),
     *breaking(
         "nobody_may_delete_items",
@@ -66,6 +71,9 @@ PERMISSIONS: Sequence[Mutation] = [
         by_pattern=granting(["dynamodb:Del*"], TABLE),
         whatever_the_case=granting(["DynamoDB:deleteitem"], TABLE),
         by_ttl=granting(["dynamodb:UpdateTimeToLive"], TABLE),
+        in_a_statement_for_the_embedded_stack=put(
+            f"{DISPATCHER}/5/Fn::If/1/Action/0", "dynamodb:DeleteItem"
+        ),
         on_the_embedded_stack=granting(
             [{"Fn::If": ["Embedded", "dynamodb:DeleteItem", {"Ref": "AWS::NoValue"}]}], TABLE
         ),
@@ -117,6 +125,16 @@ GRANTS: Sequence[Mutation] = [
         every_index=put(f"{DISPATCHER}/0/Resource", {"Fn::Sub": "${RegistryTable.Arn}/index/*"}),
         another_table=put(f"{DISPATCHER}/1/Resource", TABLE),
         no_send=drop(f"{DISPATCHER}/2"),
+        no_send_of_backfills=drop(f"{WORKER}/2/Resource/1"),
+        no_limits=drop(f"{DISPATCHER}/3"),
+        limits_for_cleanup=put(
+            f"{R}/CleanupRole/Properties/Policies/0/PolicyDocument/Statement/0",
+            {
+                "Effect": "Allow",
+                "Action": "dynamodb:UpdateItem",
+                "Resource": {"Fn::GetAtt": ["LimitsTable", "Arn"]},
+            },
+        ),
         batches_on_aws_too=put(
             f"{DISPATCHER}/2/Action", ["sqs:SendMessage", "sqs:SendMessageBatch"]
         ),
@@ -181,6 +199,7 @@ ENVIRONMENT: Sequence[Mutation] = [
     *breaking(
         "functions_are_told_what_they_need",
         no_queue=drop("Globals/Function/Environment/Variables/SLUICE_QUEUE_URL"),
+        no_limits=drop("Globals/Function/Environment/Variables/SLUICE_LIMITS_TABLE"),
         no_stage=drop("Globals/Function/Environment/Variables/SLUICE_STAGE"),
     ),
 ]
@@ -190,6 +209,7 @@ ALARMS: Sequence[Mutation] = [
         "alarms_and_runbooks_go_in_pairs",
         no_runbook=put(f"{ALARM}/AlarmName", {"Fn::Sub": "${AWS::StackName}-dead"}),
         no_alarm=drop(f"{R}/OldestMessageAlarm"),
+        no_alarm_of_breakers=drop(f"{R}/BreakerOpenedAlarm"),
         unnamed=drop(f"{ALARM}/AlarmName"),
     ),
     *breaking(
@@ -214,6 +234,7 @@ ALARMS: Sequence[Mutation] = [
     *breaking(
         "alarms_watch_what_is_there",
         no_filter=drop(f"{R}/RunsFailedFilter"),
+        no_filter_of_accounts=drop(f"{R}/AccountStoppedFilter"),
         another_name=put(f"{R}/RunsFailedAlarm/Properties/MetricName", "RunsFailed"),
         a_dimension_that_is_not_sent=put(
             f"{R}/SlicesFailedAlarm/Properties/Dimensions", [{"Name": "service", "Value": "worker"}]
@@ -238,6 +259,7 @@ ALARMS: Sequence[Mutation] = [
         dispatcher=drop(f"{R}/DispatcherErrorsAlarm"),
         cleanup=drop(f"{R}/CleanupErrorsAlarm"),
         age=drop(f"{R}/OldestMessageAlarm"),
+        age_of_backfills=drop(f"{R}/OldestBackfillAlarm"),
         another_metric=put(f"{R}/WorkerErrorsAlarm/Properties/MetricName", "Throttles"),
     ),
     *breaking(

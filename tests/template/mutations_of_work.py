@@ -8,9 +8,12 @@ from typing import Any
 from tests.template.mutations import Mutation, both, breaking, drop, put
 
 R = "Resources"
+WORKERS = "Mappings/Workers"
 QUEUE = f"{R}/SliceQueue/Properties"
+BACKFILLS = f"{R}/BackfillQueue/Properties"
 DEAD = f"{R}/SliceDeadLetterQueue/Properties"
 EVENT = f"{R}/WorkerFunction/Properties/Events/Slices/Properties"
+BACKFILL_EVENT = f"{R}/WorkerFunction/Properties/Events/Backfills/Properties"
 WORKER = f"{R}/WorkerFunction/Properties"
 CLEANUP = f"{R}/CleanupFunction/Properties"
 DISPATCHER = f"{R}/DispatcherFunction/Properties"
@@ -24,7 +27,8 @@ QUEUES: Sequence[Mutation] = [
         itself=put(f"{QUEUE}/RedrivePolicy/deadLetterTargetArn", {"Fn::GetAtt": ["SliceQueue", "Arn"]}),
         a_queue_elsewhere=put(f"{QUEUE}/RedrivePolicy/deadLetterTargetArn", "arn:aws:sqs:::elsewhere"),
         first_failure=put(f"{QUEUE}/RedrivePolicy/maxReceiveCount", 1),
-        a_second_queue=put(f"{R}/Second", {"Type": "AWS::SQS::Queue", "Properties": {}}),
+        backfills_forgotten=drop(f"{BACKFILLS}/RedrivePolicy"),
+        a_third_queue=put(f"{R}/Third", {"Type": "AWS::SQS::Queue", "Properties": {}}),
         dead_letters_go_round=put(
             f"{DEAD}/RedrivePolicy", {"deadLetterTargetArn": {"Fn::GetAtt": ["SliceQueue", "Arn"]}}
         ),
@@ -33,19 +37,26 @@ QUEUES: Sequence[Mutation] = [
         "dead_letters_outlive_their_queue",
         left_to_sqs=drop(f"{DEAD}/MessageRetentionPeriod"),
         as_long=put(f"{QUEUE}/MessageRetentionPeriod", 1_209_600),
+        backfills_as_long=put(f"{BACKFILLS}/MessageRetentionPeriod", 1_209_600),
     ),
     *breaking(
-        "dead_letter_queues_take_from_their_own_queue_only",
+        "dead_letter_queues_take_from_their_own_queues_only",
         from_any=drop(f"{DEAD}/RedriveAllowPolicy"),
         from_all=put(f"{DEAD}/RedriveAllowPolicy/redrivePermission", "allowAll"),
         from_a_renamed_one=put(f"{QUEUE}/QueueName", {"Fn::Sub": "${AWS::StackName}-messages"}),
         from_an_unnamed_one=drop(f"{QUEUE}/QueueName"),
+        not_from_backfills=drop(f"{DEAD}/RedriveAllowPolicy/sourceQueueArns/1"),
+        from_another_programs=put(
+            f"{DEAD}/RedriveAllowPolicy/sourceQueueArns/2",
+            {"Fn::Sub": "arn:${AWS::Partition}:sqs:${AWS::Region}:${AWS::AccountId}:orders"},
+        ),
     ),
     *breaking(
         "visibility_is_six_times_the_timeout",
         a_second_less=put(f"{QUEUE}/VisibilityTimeout", 359),
         left_to_sqs=drop(f"{QUEUE}/VisibilityTimeout"),
         a_longer_worker=put(f"{WORKER}/Timeout", 61),
+        of_backfills=put(f"{BACKFILLS}/VisibilityTimeout", 300),
     ),
     *breaking(
         "queues_are_encrypted_at_rest",
@@ -56,6 +67,7 @@ QUEUES: Sequence[Mutation] = [
         "queues_refuse_plain_http",
         no_policy=drop(f"{R}/SliceQueuePolicy"),
         dead_letters_left_out=drop(f"{R}/SliceQueuePolicy/Properties/Queues/1"),
+        backfills_left_out=drop(f"{R}/SliceQueuePolicy/Properties/Queues/2"),
         other_resource=drop(f"{R}/SliceQueuePolicy/Properties/PolicyDocument/Statement/0/Resource/0"),
         receiving_left_out=drop(f"{R}/SliceQueuePolicy/Properties/PolicyDocument/Statement/0/Action/1"),
         allowed=put(f"{R}/SliceQueuePolicy/Properties/PolicyDocument/Statement/0/Effect", "Allow"),
@@ -65,29 +77,74 @@ QUEUES: Sequence[Mutation] = [
         ),
     ),
     *breaking("a_message_is_one_slice", ten=put(f"{EVENT}/BatchSize", 10), default=drop(f"{EVENT}/BatchSize")),
-    *breaking("failed_messages_are_named", not_reported=drop(f"{EVENT}/FunctionResponseTypes")),
+    *breaking(
+        "failed_messages_are_named",
+        not_reported=drop(f"{EVENT}/FunctionResponseTypes"),
+        not_of_backfills=drop(f"{BACKFILL_EVENT}/FunctionResponseTypes"),
+    ),
 ]  # fmt: skip
 
 CONCURRENCY: Sequence[Mutation] = [
     *breaking(
-        "worker_count_is_a_literal",
-        a_parameter=both(
-            put("Parameters/Workers", {"Type": "Number", "Default": 10}),
-            put(f"{EVENT}/ScalingConfig/MaximumConcurrency", {"Ref": "Workers"}),
+        "the_pool_is_of_a_size_we_know",
+        any_size=drop("Parameters/PoolSize/AllowedValues"),
+        no_parameter=both(
+            put("Parameters/Pool", {"Type": "String", "Default": "20"}),
+            put(f"{EVENT}/ScalingConfig/MaximumConcurrency/Fn::FindInMap/1", {"Ref": "Pool"}),
+            put(f"{BACKFILL_EVENT}/ScalingConfig/MaximumConcurrency", 2),
+            drop("Parameters/PoolSize"),
         ),
-        text=put("Mappings/Stages/local/MaximumConcurrency", "4"),
-        one=put("Mappings/Stages/prod/MaximumConcurrency", 1),
-        no_limit=drop(f"{EVENT}/ScalingConfig"),
-        no_such_stage=drop("Mappings/Stages/local"),
+        another_by_default=put("Parameters/PoolSize/Default", "25"),
+        none_by_default=drop("Parameters/PoolSize/Default"),
     ),
     *breaking(
-        "workers_hold_half_of_the_pool", eleven=put("Mappings/Stages/prod/MaximumConcurrency", 11)
+        "worker_count_is_a_literal",
+        a_parameter=both(
+            put("Parameters/Workers", {"Type": "Number", "Default": 7}),
+            put(f"{EVENT}/ScalingConfig/MaximumConcurrency", {"Ref": "Workers"}),
+        ),
+        text=put(f"{WORKERS}/20/Slices", "5"),
+        one=put(f"{WORKERS}/20/Backfills", 1),
+        no_limit=drop(f"{EVENT}/ScalingConfig"),
+        no_limit_of_backfills=drop(f"{BACKFILL_EVENT}/ScalingConfig"),
+        no_such_size=drop(f"{WORKERS}/40"),
+        a_size_without_workers=put("Parameters/PoolSize/AllowedValues/0", "8"),
+    ),
+    *breaking(
+        "connections_are_half_of_the_pool",
+        one_slice_more=put(f"{WORKERS}/20/Slices", 6),
+        one_backfill_more=put(f"{WORKERS}/30/Backfills", 4),
+        one_applier_more=put(f"{WORKERS}/40/Pushes", 4),
+        in_the_largest_pool=put(f"{WORKERS}/200/Slices", 71),
+        no_limit=drop(f"{BACKFILL_EVENT}/ScalingConfig"),
+        the_dispatcher_too=put(
+            f"{DISPATCHER}/Environment/Variables/SLUICE_DATABASE_SECRET", DATABASE_SECRET
+        ),
+        a_third_queue=put(
+            f"{WORKER}/Events/Third",
+            {
+                "Type": "SQS",
+                "Properties": {
+                    "Queue": {"Fn::GetAtt": ["SliceQueue", "Arn"]},
+                    "ScalingConfig": {"MaximumConcurrency": 2},
+                },
+            },
+        ),
+    ),
+    *breaking(
+        "fresh_data_has_most_of_the_workers",
+        backfills_have_most=both(put(f"{WORKERS}/20/Slices", 2), put(f"{WORKERS}/20/Backfills", 7)),
+        one_queue_for_all=drop(f"{WORKER}/Events/Backfills"),
     ),
     *breaking(
         "whoever_connects_is_bounded",
         cleanup_overlaps_by_retries=drop(f"{CLEANUP}/EventInvokeConfig"),
         cleanup_overlaps_by_rate=put(
             f"{R}/CleanupSchedule/Properties/ScheduleExpression", "rate(3 minutes)"
+        ),
+        nothing_bounds_receivers=put(
+            f"{R}/WebhookFunction/Properties/Environment/Variables/SLUICE_DATABASE_SECRET",
+            DATABASE_SECRET,
         ),
         nothing_bounds_migrations=put(
             f"{R}/MigrateFunction/Properties/Environment/Variables/SLUICE_DATABASE_SECRET",
@@ -195,6 +252,7 @@ TABLES: Sequence[Mutation] = [
             f"{R}/RegistryTable/Properties/PointInTimeRecoverySpecification/PointInTimeRecoveryEnabled",
             False,
         ),
+        of_a_table_more=put(f"{R}/More", {"Type": "AWS::DynamoDB::Table", "Properties": {}}),
     ),
     *breaking(
         "tables_are_protected_unless_told",
@@ -206,6 +264,7 @@ TABLES: Sequence[Mutation] = [
         "tables_outlive_the_stack",
         deleted_with_it=drop(f"{STATE}/DeletionPolicy"),
         deleted_when_replaced=put(f"{R}/RegistryTable/UpdateReplacePolicy", "Delete"),
+        switches_deleted_with_it=drop(f"{R}/LimitsTable/DeletionPolicy"),
     ),
     *breaking("tables_are_encrypted_at_rest", no_key=drop(f"{STATE}/Properties/SSESpecification")),
 ]

@@ -23,7 +23,6 @@ from local.places import PROJECT
 
 Document = dict[str, Any]
 
-STAGES = ("local", "prod")
 _PACKAGES = ("CodeUri", "ContentUri")
 _VARIABLE = re.compile(r"\$\{([^!}]+)\}")
 
@@ -54,16 +53,19 @@ class Template:
         found: Document = self.translated.get("Parameters", {})
         return found
 
-    def value(self, given: Any, stage: str = "prod") -> Any:
-        """What a literal, a parameter's default or a mapping comes to in a stage; else as given."""
+    def value(self, given: Any, **chosen: str) -> Any:
+        """What a literal, a parameter or a mapping comes to; else as given.
+
+        ``chosen`` are parameters as a deploy gives them; the others are at their defaults.
+        """
         match given:
-            case {"Ref": "Stage"}:
-                return stage
+            case {"Ref": str(name)} if name in chosen:
+                return chosen[name]
             case {"Ref": str(name)} if name in self.parameters:
                 return self.parameters[name].get("Default", given)
             case {"Fn::FindInMap": [str(table), row, str(column)]}:
                 rows = self.translated.get("Mappings", {}).get(table, {})
-                return rows.get(self.value(row, stage), {}).get(column)
+                return rows.get(self.value(row, **chosen), {}).get(column)
             case _:
                 return given
 

@@ -20,6 +20,8 @@ LAYERS = {
     "WorkerFunction": ("CodeLayer", "DependenciesLayer"),
     "DispatcherFunction": ("CodeLayer", "DependenciesLayer"),
     "CleanupFunction": ("CodeLayer", "DependenciesLayer"),
+    "WebhookFunction": ("CodeLayer", "DependenciesLayer"),
+    "ApplierFunction": ("CodeLayer", "DependenciesLayer"),
     "MigrateFunction": ("CodeLayer", "DependenciesLayer", "MigrationsLayer"),
 }
 FOR_DEVELOPMENT = {

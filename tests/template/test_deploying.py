@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from local.pgbouncer import POOL_SIZE
 from local.places import PROJECT
+from tests.template.reading import read
 
 BOTH = ("DATABASE_SECRET_ARN=arn:app", "MIGRATION_DATABASE_SECRET_ARN=arn:owner")
 REGISTRY = re.compile(
@@ -49,6 +51,7 @@ def test_a_deploy_hands_on_what_it_was_given() -> None:
     given = (
         "DISPATCH_RATE=rate(2 minutes)",
         "ALARM_TOPIC_ARN=arn:topic",
+        "POOL_SIZE=30",
         "DEPLOY_ARGS=--no-execute-changeset",
     )
     last = _make("--dry-run", "deploy", *BOTH, *given).stdout.splitlines()[-1]
@@ -64,6 +67,7 @@ def test_a_deploy_hands_on_what_it_was_given() -> None:
         "MigrationDatabaseSecretArn": "arn:owner",
         "DispatchRate": '"rate(2 minutes)"',
         "AlarmTopicArn": "arn:topic",
+        "PoolSize": "30",
     }
     assert "--no-execute-changeset" in words
     assert words[words.index("--config-env") + 1] == "prod"
@@ -78,6 +82,21 @@ def test_every_parameter_can_be_given_to_a_deploy() -> None:
     assert len(names) > 5
     makefile = (PROJECT / "Makefile").read_text(encoding="utf-8")
     assert [name for name in names if f"{name}=" not in makefile] == []
+
+
+def test_operators_read_of_the_workers_that_there_are() -> None:
+    """docs/deploying.md has the template's table of pool sizes and workers, as it is; and the size of the
+    embedded stack's pool is among them."""
+    workers = read().raw["Mappings"]["Workers"]
+    page = (PROJECT / "docs/deploying.md").read_text(encoding="utf-8")
+    for name, row in {
+        "`POOL_SIZE`": list(workers),
+        "workers for slices": [count["Slices"] for count in workers.values()],
+        "workers for backfills": [count["Backfills"] for count in workers.values()],
+        "appliers of pushes": [count["Pushes"] for count in workers.values()],
+    }.items():
+        assert f"\n| {name} | {' | '.join(map(str, row))} |\n" in page
+    assert str(POOL_SIZE) in workers
 
 
 @pytest.fixture(scope="module")

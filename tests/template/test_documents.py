@@ -15,6 +15,8 @@ PAGES = [
     PROJECT / "README.md",
     PROJECT / "CONTRIBUTING.md",
     PROJECT / "docs/deploying.md",
+    PROJECT / "docs/diagnosing.md",
+    PROJECT / "docs/steering.md",
     *RUNBOOKS,
 ]
 COMMANDS = shown_in(PAGES)

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from tests.template import mutations_of_watch, mutations_of_work
+from tests.template import mutations_of_watch, mutations_of_webhooks, mutations_of_work
 from tests.template.kept import PROMISES
 from tests.template.mutations import Mutation
 from tests.template.reading import Document, translated, written
 
-MUTATIONS = [*mutations_of_work.MUTATIONS, *mutations_of_watch.MUTATIONS]
+MUTATIONS = [
+    *mutations_of_work.MUTATIONS,
+    *mutations_of_watch.MUTATIONS,
+    *mutations_of_webhooks.MUTATIONS,
+]
 
 
 @pytest.fixture(scope="module")

@@ -14,14 +14,19 @@ import pytest
 from aws_lambda_powertools.utilities.batch import EventType
 
 from local.places import PROJECT
+from sluice.core.errors import CredentialsRefused, WaitForVendor
 from sluice.core.keys import StreamKey
 from sluice.core.slices import Outcome, SliceReport
+from sluice.core.webhooks import Refusal
 from sluice.dynamo import leases, registry
-from sluice.observability import count_slice, logger, metrics
-from sluice.observability.batches import OutspokenProcessor
+from sluice.observability import count_slice, count_webhook, logger, metrics
+from sluice.observability.batches import OutspokenProcessor, OutspokenPushProcessor
+from sluice.usecases.receive_webhook import Receipt, Reception
 from tests.contract import tables
 from tests.template.promises.grants import CALLS, GRANTS
 from tests.template.reading import Template, read
+from tests.unit.sources.accounts import Office
+from tests.unit.sources.http_room import Vendor, answer
 
 KEY = StreamKey("acme", "cars", "cars")
 
@@ -70,7 +75,11 @@ def test_each_grant_names_a_module_that_is_there() -> None:
 
 @pytest.mark.parametrize(
     ("name", "create"),
-    [("StateTable", tables.create_state_table), ("RegistryTable", tables.create_registry_table)],
+    [
+        ("StateTable", tables.create_state_table),
+        ("RegistryTable", tables.create_registry_table),
+        ("LimitsTable", tables.create_limits_table),
+    ],
 )
 def test_the_contract_suites_test_against_the_templates_tables(
     name: str, create: Any, template: Template
@@ -80,7 +89,7 @@ def test_the_contract_suites_test_against_the_templates_tables(
     create(asked, "any")
     wanted = template.get(name)
     for key in ("AttributeDefinitions", "KeySchema", "GlobalSecondaryIndexes", "BillingMode"):
-        assert asked.request[key] == wanted[key], key
+        assert asked.request.get(key) == wanted.get(key), key
 
 
 def test_indexes_have_the_names_that_the_adapters_ask_for(template: Template) -> None:
@@ -112,6 +121,51 @@ def test_a_failed_slice_is_counted_by_its_line(template: Template, logged: Lines
     assert not _matches(template, "RunsFailedFilter", line)
 
 
+@pytest.mark.parametrize("refusal", [None, *Refusal])
+@pytest.mark.parametrize("reception", Reception)
+def test_a_webhook_is_counted_by_its_line(
+    reception: Reception, refusal: Refusal | None, template: Template, logged: Lines
+) -> None:
+    """What a person must look into, and what our stores failed at; not the noise of strangers."""
+    count_webhook(Receipt(reception, "shipbob", refusal=refusal))
+    [line] = logged()
+    wanted = {
+        Refusal.SIGNATURE_WRONG: ["WebhookSignatureFilter"],
+        Refusal.SECRET_UNUSABLE: ["WebhookSecretFilter"],
+    }.get(refusal or Refusal.TOO_OLD, [])
+    unavailable = ["WebhookUnavailableFilter"] if reception is Reception.UNAVAILABLE else []
+    assert sorted(_matching(template, line)) == sorted(wanted + unavailable)
+
+
+def test_a_failed_push_is_no_failed_slice(template: Template, logged: Lines) -> None:
+    """It has a queue of dead letters of its own."""
+    processor = OutspokenPushProcessor(event_type=EventType.SQS)
+    record = {"messageId": "1", "body": "{}"}
+    processor.failure_handler(record, (ValueError, ValueError("broken"), None))
+    [line] = logged()
+    assert line["message"] == "push_failed"
+    assert _matching(template, line) == []
+
+
+def test_a_stopped_account_is_counted_by_its_line(template: Template, logged: Lines) -> None:
+    """By its own filter and by no other."""
+    office = Office(Vendor(answer(401)))
+    with pytest.raises(CredentialsRefused):
+        office.room().get()
+    [line] = logged()
+    assert _matching(template, line) == ["AccountStoppedFilter"]
+
+
+def test_an_opened_breaker_is_counted_by_its_line(template: Template, logged: Lines) -> None:
+    office = Office(Vendor(answer(503)))
+    room = office.room(attempts=1)
+    for _ in range(office.rules.breaker.threshold + 1):
+        with pytest.raises(WaitForVendor):
+            room.get()
+    [line] = logged()
+    assert _matching(template, line) == ["BreakerOpenedFilter"]
+
+
 class _Asked:
     """Notes what a table is made of."""
 
@@ -130,6 +184,12 @@ def _calls_in_adapters() -> Iterator[str]:
                     owner = ast.unparse(node.func.value)
                     if owner.split(".")[-1].lstrip("_").endswith("client"):
                         yield node.func.attr
+
+
+def _matching(template: Template, line: Mapping[str, Any]) -> list[str]:
+    """Every filter of the template that counts the line."""
+    filters = template.resources("AWS::Logs::MetricFilter")
+    return [name for name in filters if _matches(template, name, line)]
 
 
 def _matches(template: Template, name: str, line: Mapping[str, Any]) -> bool:

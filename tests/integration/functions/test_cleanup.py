@@ -24,6 +24,10 @@ INSERT INTO sluice.run (run_id, stream_key, client_id, source, stream, reason, s
 VALUES (gen_random_uuid(), %(client)s || '#cars#cars', %(client)s, 'cars', 'cars', 'schedule',
         now() - %(age)s::interval, now() - %(age)s::interval)
 """
+DELIVERIES = """
+INSERT INTO sluice.inbox (client_id, source, event_id, received_at)
+VALUES ('acme', 'shop', 'old', now() - interval '15 days'), ('acme', 'shop', 'new', now())
+"""
 
 
 @pytest.fixture
@@ -35,10 +39,12 @@ def aws() -> Iterator[ScriptedAws]:
 def test_a_pass_counts_what_it_did(
     aws: ScriptedAws, database: Database, rows: psycopg.Connection[tuple[object, ...]]
 ) -> None:
-    """Of two stale leases one was renewed meanwhile; of three runs one is silent, one is given up."""
+    """Of two stale leases one was renewed meanwhile; of three runs one is silent, one is given up; of two
+    deliveries one is old."""
     for client, age in {"acme": "1 hour", "bolt": "2 days", "cogs": "1 minute"}.items():
         rows.execute(CLAIMED, {"client": client})
         rows.execute(SILENT_RUN, {"client": client, "age": age})
+    rows.execute(DELIVERIES)
     aws.will("Query", {"Items": [_stale("dora"), _stale("edgy")], "Count": 2})
     aws.will("UpdateItem", {"Attributes": {}})
     aws.will("UpdateItem", REFUSED, status=400)
@@ -47,7 +53,7 @@ def test_a_pass_counts_what_it_did(
     aws.will("GetSecretValue", {"SecretString": database.app_url})
     ran = run("cleanup", {}, environment(AWS_ENDPOINT_URL=aws.endpoint))
     assert ran.error == ""
-    assert ran.answer == {"freed": 1, "changed": 1, "resent": 2, "abandoned": 1}
+    assert ran.answer == {"freed": 1, "changed": 1, "resent": 2, "abandoned": 1, "pruned": 1}
     assert ran.line("clean_up")["freed"] == 1
     asked = [sent["MessageGroupId"] for operation, sent in aws.asked if operation == "SendMessage"]
     assert asked == ["dora", "edgy", "acme"]

@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from contextlib import closing
 from datetime import timedelta
 from typing import LiteralString
+from urllib.parse import urlsplit
 
 import psycopg
 import pytest
 
 from local.postgres import Database, Postgres
 from sluice.core.errors import DatabaseUnavailable
-from sluice.postgres.connection import PostgresConnection
+from sluice.postgres.connection import DatabaseTime, PostgresConnection
+from tests.tcp_proxy import TcpProxy
 
 SHORT = timedelta(milliseconds=150)
 UNHURRIED = timedelta(seconds=30)
@@ -158,13 +161,133 @@ def test_one_connection_is_kept_and_opened_on_first_use(
     connection.close()
 
 
-def test_a_terminated_backend_is_replaced(connection: PostgresConnection, observer: Rows) -> None:
-    """A failover between two invocations costs one attempt, then work goes on."""
-    before = _pid(connection)
-    observer.execute("SELECT pg_terminate_backend(%s::int, 5000)", (before,))
+class Opened:
+    """A URL that is asked for at each opening of a connection, and how often that was."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url
+        self.times = 0
+
+    def __call__(self) -> str:
+        self.times += 1
+        return self.url
+
+
+@pytest.fixture
+def opened(shared_database: Database) -> Opened:
+    return Opened(shared_database.app_url)
+
+
+@pytest.fixture
+def counted(opened: Opened) -> Iterator[PostgresConnection]:
+    connection = PostgresConnection(opened)
+    yield connection
+    connection.close()
+
+
+def _terminate(observer: Rows, pid: object) -> None:
+    observer.execute("SELECT pg_terminate_backend(%s::int, 5000)", (pid,))
+
+
+def test_a_connection_that_died_while_it_was_kept_costs_no_attempt(
+    counted: PostgresConnection, opened: Opened, observer: Rows
+) -> None:
+    """A failover or a pooler's restart between two invocations: it is found out before anything ran."""
+    before = _pid(counted)
+    _terminate(observer, before)
+    assert _pid(counted) != before
+    assert opened.times == 2
+
+
+def test_a_dead_connection_is_replaced_once_only(
+    counted: PostgresConnection, opened: Opened, observer: Rows
+) -> None:
+    """Where the database is not there either, the work is deferred; to go on connecting would be a storm."""
+    _terminate(observer, _pid(counted))
+    opened.url = opened.url.replace(f":{urlsplit(opened.url).port}/", ":1/")
+    with pytest.raises(DatabaseUnavailable, match="refused"):
+        _pid(counted)
+    assert opened.times == 2
+
+
+def test_a_connection_that_was_just_opened_is_not_replaced(
+    counted: PostgresConnection, opened: Opened
+) -> None:
+    """What is wrong with it would be wrong with the next one."""
+    opened.url = f"{opened.url}?options=-c%20statement_timeout%3Dnonsense"
+    with pytest.raises(DatabaseUnavailable, match="statement_timeout"):
+        _pid(counted)
+    assert opened.times == 1
+
+
+def test_nothing_that_began_is_repeated(
+    counted: PostgresConnection, opened: Opened, observer: Rows
+) -> None:
+    """Not even a transaction whose first statement is the one that meets the dead connection."""
+    _pid(counted)
+    begun = 0
+
+    def ended_at_once() -> None:
+        nonlocal begun
+        with counted.transaction() as tx:
+            begun += 1
+            _terminate(observer, tx.info.backend_pid)
+            tx.execute("SELECT 1")
+
     with pytest.raises(DatabaseUnavailable, match="terminating connection"):
-        _pid(connection)
-    assert _pid(connection) != before
+        ended_at_once()
+    assert (begun, opened.times) == (1, 1)
+
+
+def test_a_refusal_on_a_living_connection_is_no_reason_for_another(
+    shared_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Only death is: an error of the first statement on a connection that lives would come again."""
+    opened = Opened(shared_database.app_url)
+    counted = PostgresConnection(opened)
+    _pid(counted)
+    monkeypatch.setattr("sluice.postgres.connection._TIMEOUTS", "SELECT %s, %s, %s, 1/0")
+    with pytest.raises(psycopg.errors.DivisionByZero):
+        _pid(counted)
+    assert opened.times == 1
+    counted.close()
+
+
+def test_who_waited_for_a_server_does_not_wait_again(
+    shared_database: Database, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A way that swallows BEGIN: a pooler without a server free. Two such waits fit a slice's end, not four."""
+    monkeypatch.setattr("sluice.postgres.connection.SERVER_WAIT_S", 0.3)
+    address = urlsplit(shared_database.app_url)
+    with closing(TcpProxy(("127.0.0.1", address.port or 0))) as proxy:
+        opened = Opened(shared_database.app_url.replace(f":{address.port}/", f":{proxy.port}/"))
+        counted = PostgresConnection(opened)
+        _pid(counted)
+        proxy.cut(b"BEGIN", "swallowed")
+        with pytest.raises(DatabaseUnavailable):
+            _pid(counted)
+        assert opened.times == 1
+        assert _ask(counted, "SELECT 1") == 1
+        counted.close()
+
+
+def test_the_time_in_transactions_is_known(connection: PostgresConnection, observer: Rows) -> None:
+    """Also while one is under way, and apart from it how long it took to begin."""
+    assert connection.spent() == DatabaseTime()
+    with connection.transaction() as tx:
+        tx.execute("SELECT pg_sleep(0.05)")
+        within = connection.spent()
+    after = connection.spent()
+    assert 0 < within.until_begun < within.seconds
+    assert 0.05 <= within.seconds <= after.seconds
+    assert after.until_begun == within.until_begun
+    _terminate(observer, _pid(connection))
+    known = connection.spent()
+    assert known.since(after).seconds > 0
+    with pytest.raises(ZeroDivisionError), connection.transaction():
+        raise ZeroDivisionError
+    assert connection.spent().seconds > known.seconds
+    assert connection.spent() == connection.spent()
 
 
 def test_a_backend_terminated_in_a_transaction_is_replaced(

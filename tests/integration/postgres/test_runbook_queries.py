@@ -1,4 +1,4 @@
-"""Queries that runbooks tell people to ask, asked of a database with all migrations."""
+"""Queries that runbooks and the page on diagnosing tell people to ask, asked of a database with all migrations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from local.postgres import Database
 
 QUERIES = [
     pytest.param(query.strip(), id=f"{path.stem}-{place}")
-    for path in sorted((PROJECT / "docs/runbooks").glob("*.md"))
+    for path in [*sorted((PROJECT / "docs/runbooks").glob("*.md")), PROJECT / "docs/diagnosing.md"]
     for place, query in enumerate(
         re.findall(r"^ *```sql\n(.*?)^ *```", path.read_text(encoding="utf-8"), re.M | re.S)
     )

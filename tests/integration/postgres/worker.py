@@ -15,8 +15,12 @@ import psycopg
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
 from sluice.core.slices import Counts, SliceReport
+from sluice.core.steering import BookSwitches
 from sluice.postgres.commits import PostgresCommits
+from sluice.usecases.admission import ClientDesks
 from sluice.usecases.run_slice import Kit, run_slice
+from tests.memory.book import MemoryBook
+from tests.memory.deliveries import MemoryDeliveries
 from tests.memory.leases import MemoryLeases
 from tests.memory.messages import MemoryMessages
 from tests.unit.sources.cars_vendor import CarsVendor, Clock
@@ -44,6 +48,7 @@ class Worker:
     clock: Clock = field(default_factory=Clock)
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     messages: MemoryMessages = field(default_factory=MemoryMessages)
+    book: MemoryBook = field(default_factory=MemoryBook)
     stream: Stream = field(init=False)
 
     def __post_init__(self) -> None:
@@ -76,6 +81,9 @@ class Worker:
             leases=self.leases,
             commits=self.commits,
             messages=self.messages,
+            deliveries=MemoryDeliveries(),
+            desks=ClientDesks(self.book, self.clock),
+            switches=BookSwitches(self.book, self.clock),
             streams=self,
             clock=self.clock,
             new_id=lambda: str(uuid.uuid4()),

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from typing import TypeGuard
+
 from tests.template.promises.queues import MAPPING
 from tests.template.promises.schedules import most_seconds_of, rate_s, schedules_of
-from tests.template.reading import STAGES, Document, Template, logical_id
+from tests.template.reading import Document, Template, logical_id
 
 FUNCTION = "AWS::Lambda::Function"
 DATABASE_SECRET = "SLUICE_DATABASE_SECRET"
@@ -12,31 +15,46 @@ DATABASE_SECRET = "SLUICE_DATABASE_SECRET"
 FEWEST, MOST = 2, 1000
 """What Lambda takes for MaximumConcurrency."""
 
-POOL = 20
-"""Server connections of the smallest pool we deploy against: PgBouncer's default_pool_size."""
+
+def the_pool_is_of_a_size_we_know(template: Template) -> list[str]:
+    """There are worker counts for a handful of sizes; for any other size a deploy would fail, or guess."""
+    parameter = template.parameters.get("PoolSize", {})
+    sizes = pool_sizes(template)
+    if not sizes:
+        return ["PoolSize takes anything"]
+    default = parameter.get("Default")
+    return [] if default in sizes else [f"PoolSize is {default} if nothing is said"]
 
 
 def worker_count_is_a_literal(template: Template) -> list[str]:
     """Given by a parameter it arrives as text, and the embedded AWS then silently stops polling."""
     return [
-        f"{name}: MaximumConcurrency comes to {wanted!r} in {stage}"
+        f"{name}: MaximumConcurrency comes to {wanted!r} in a pool of {size}"
         for name, mapping in template.properties(MAPPING)
-        for stage in STAGES
-        if not _is_a_count(wanted := _worker_count(template, mapping, stage))
+        for size in pool_sizes(template)
+        if not _is_a_count(wanted := _worker_count(template, mapping, size))
     ]
 
 
-def workers_hold_half_of_the_pool(template: Template) -> list[str]:
-    """One connection per worker; the other half is for everybody else's use of the database."""
-    counts = {
-        (name, stage): _worker_count(template, mapping, stage)
-        for name, mapping in template.properties(MAPPING)
-        for stage in STAGES
-    }
+def connections_are_half_of_the_pool(template: Template) -> list[str]:
+    """Workers of both queues and whatever else connects, each with one connection, for every size of
+    the pool that may be given; the other half is for everybody else's use of the database."""
     return [
-        f"{name}: {count} workers in {stage}, more than half of {POOL} connections"
-        for (name, stage), count in counts.items()
-        if isinstance(count, int) and count > POOL // 2
+        f"{most} connections, more than half of a pool of {size}"
+        for size in pool_sizes(template)
+        if (most := sum(_connections(template, size))) > int(size) // 2
+    ]
+
+
+def fresh_data_has_most_of_the_workers(template: Template) -> list[str]:
+    """Each queue has workers of its own, and backfills never have more than what is fresh."""
+    return [
+        f"backfills have {backfills} workers and slices {slices} in a pool of {size}"
+        for size in pool_sizes(template)
+        for slices, backfills in [
+            [_workers_of(template, queue, size) for queue in ("SliceQueue", "BackfillQueue")]
+        ]
+        if not 0 < backfills <= slices
     ]
 
 
@@ -44,12 +62,9 @@ def whoever_connects_is_bounded(template: Template) -> list[str]:
     """A function with the database's secret has a bounded event source, or a schedule whose calls,
     retries included, are over before the next one."""
     violations = []
-    for name, function in template.properties(FUNCTION):
-        if DATABASE_SECRET not in function.get("Environment", {}).get("Variables", {}):
-            continue
-        fed = [m for _, m in template.properties(MAPPING) if logical_id(m["FunctionName"]) == name]
+    for name in _connecting(template):
         schedules = schedules_of(template, name)
-        if not fed and not schedules:
+        if not _feeding(template, name) and not schedules:
             violations.append(f"{name} connects, and nothing bounds how often it runs")
         violations += [
             f"{name} may run twice at once, each time with a connection"
@@ -59,14 +74,56 @@ def whoever_connects_is_bounded(template: Template) -> list[str]:
     return violations
 
 
-def _worker_count(template: Template, mapping: Document, stage: str) -> object:
-    """A parameter's default is not looked at: CloudFormation hands parameters on as text."""
+def pool_sizes(template: Template) -> Sequence[str]:
+    """Every size of the pool that a deploy may be told."""
+    found: Sequence[str] = template.parameters.get("PoolSize", {}).get("AllowedValues", [])
+    return found
+
+
+def _connections(template: Template, size: str) -> Iterator[int]:
+    """What each function that connects may hold at once: one for each worker, one for each schedule."""
+    for name in _connecting(template):
+        for mapping in _feeding(template, name):
+            count = _worker_count(template, mapping, size)
+            yield count if _is_a_count(count) else MOST
+        yield len(schedules_of(template, name))
+
+
+def _connecting(template: Template) -> Iterator[str]:
+    for name, function in template.properties(FUNCTION):
+        if DATABASE_SECRET in function.get("Environment", {}).get("Variables", {}):
+            yield name
+
+
+def _feeding(template: Template, function: str) -> Sequence[Document]:
+    found = template.properties(MAPPING)
+    return [mapping for _, mapping in found if logical_id(mapping["FunctionName"]) == function]
+
+
+def _workers_of(template: Template, queue: str, size: str) -> int:
+    counts = [
+        _worker_count(template, mapping, size)
+        for _, mapping in template.properties(MAPPING)
+        if logical_id(mapping["EventSourceArn"]) == queue
+    ]
+    return sum(count for count in counts if _is_a_count(count))
+
+
+def _worker_count(template: Template, mapping: Document, size: str) -> object:
+    """A parameter itself is not looked up: CloudFormation hands parameters on as text."""
     given = mapping.get("ScalingConfig", {}).get("MaximumConcurrency")
-    return given if isinstance(given, dict) and "Ref" in given else template.value(given, stage)
+    is_parameter = isinstance(given, dict) and "Ref" in given
+    return given if is_parameter else template.value(given, PoolSize=size)
 
 
-def _is_a_count(count: object) -> bool:
+def _is_a_count(count: object) -> TypeGuard[int]:
     return isinstance(count, int) and FEWEST <= count <= MOST
 
 
-PROMISES = (worker_count_is_a_literal, workers_hold_half_of_the_pool, whoever_connects_is_bounded)
+PROMISES = (
+    the_pool_is_of_a_size_we_know,
+    worker_count_is_a_literal,
+    connections_are_half_of_the_pool,
+    fresh_data_has_most_of_the_workers,
+    whoever_connects_is_bounded,
+)

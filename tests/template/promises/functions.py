@@ -48,7 +48,7 @@ def aws_runs_them_on_arm(template: Template) -> list[str]:
     return [
         f"{name} runs on {found} in prod"
         for name, function in template.properties(FUNCTION)
-        if (found := [template.value(a, "prod") for a in function.get("Architectures", [])])
+        if (found := [template.value(a, Stage="prod") for a in function.get("Architectures", [])])
         != ["arm64"]
     ]
 
@@ -118,13 +118,13 @@ def changed_migrations_are_noticed(template: Template) -> list[str]:
 
 
 def database_users_are_known(template: Template) -> list[str]:
-    """Whoever merges or cleans up has the database's secret; whoever only plans has not."""
+    """Whoever merges or cleans up has the database's secret; whoever only plans or receives has not."""
     holders = {
         name
         for name, function in template.properties(FUNCTION)
         if DATABASE_SECRET in function["Environment"]["Variables"]
     }
-    wanted = {"WorkerFunction", "CleanupFunction"}
+    wanted = {"WorkerFunction", "CleanupFunction", "ApplierFunction"}
     return [f"{name} holds the database's secret, or lacks it" for name in sorted(holders ^ wanted)]
 
 

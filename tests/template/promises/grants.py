@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from tests.template.promises.permissions import allowed
+from tests.template.promises.permissions import ONLY, allowed
 from tests.template.reading import Document, Template, as_list
 
 Grant = tuple[str, str]
@@ -20,10 +20,21 @@ POLLING: Mapping[str, str] = {
     "sqs:DeleteMessage": "the same, once the handler says that a message is done",
     "sqs:GetQueueAttributes": "the same, to see how much waits",
 }
+QUEUES = ("SliceQueue", "BackfillQueue")
 
 
 def _logs_to(group: str) -> dict[Grant, str]:
     return {(action, group): why for action, why in LOGS.items()}
+
+
+def _on_queues(action: str, why: str) -> dict[Grant, str]:
+    return {(action, queue): why for queue in QUEUES}
+
+
+def _on_limits(why: str) -> dict[Grant, str]:
+    """A page is read, and then revised by compare-and-set."""
+    actions = ("dynamodb:GetItem", "dynamodb:UpdateItem")
+    return {(action, "LimitsTable"): f"dynamo/book.py: {why}" for action in actions}
 
 
 GRANTS: Mapping[str, Mapping[Grant, str]] = {
@@ -33,8 +44,12 @@ GRANTS: Mapping[str, Mapping[Grant, str]] = {
             "dynamodb:GetItem",
             "RegistryTable",
         ): "dynamo/registry.py: get, by wiring.RegisteredStreams",
-        ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: continuations and deferrals",
-        **{(action, "SliceQueue"): why for action, why in POLLING.items()},
+        **_on_limits("what workers share, and what people switched"),
+        **_on_queues("sqs:SendMessage", "queues/messages.py: continuations and deferrals"),
+        **_on_queues(
+            "sqs:ChangeMessageVisibility", "queues/deliveries.py: when a message comes back"
+        ),
+        **{grant: why for action, why in POLLING.items() for grant in _on_queues(action, why)},
         (
             "secretsmanager:GetSecretValue",
             "DatabaseSecretArn",
@@ -46,17 +61,60 @@ GRANTS: Mapping[str, Mapping[Grant, str]] = {
         ): "secrets/manager.py: a vendor's credentials, whose names the clients file chooses",
         **_logs_to("WorkerLogGroup"),
     },
+    "WebhookRole": {
+        (
+            "dynamodb:BatchGetItem",
+            "RegistryTable",
+        ): "dynamo/registry.py: webhook_secret, by receive_webhook",
+        ("sqs:SendMessage", "PushQueue"): "queues/pushes.py: ask_to_apply, by receive_webhook",
+        (
+            "secretsmanager:GetSecretValue",
+            "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+            "${WebhookSecretPrefix}*",
+        ): "secrets/manager.py: with what a client's webhooks are signed",
+        **_logs_to("WebhookLogGroup"),
+    },
+    "ApplierRole": {
+        (
+            "dynamodb:GetItem",
+            "RegistryTable",
+        ): "dynamo/registry.py: get, by wiring.RegisteredStreams",
+        **_on_limits("the vendor account's budget, and what people switched"),
+        ("sqs:SendMessage", "PushQueue"): "queues/pushes.py: what cannot be applied now, later",
+        ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: a slice where no object is named",
+        (
+            "sqs:ChangeMessageVisibility",
+            "PushQueue",
+        ): "queues/deliveries.py: when a message comes back",
+        **{(action, "PushQueue"): why for action, why in POLLING.items()},
+        (
+            "secretsmanager:GetSecretValue",
+            "DatabaseSecretArn",
+        ): "secrets/manager.py: wiring.commits",
+        (
+            "secretsmanager:GetSecretValue",
+            "arn:${AWS::Partition}:secretsmanager:${AWS::Region}:${AWS::AccountId}:secret:"
+            "${VendorSecretPrefix}*",
+        ): "secrets/manager.py: a vendor's credentials, to read an object again",
+        **_logs_to("ApplierLogGroup"),
+    },
     "DispatcherRole": {
         ("dynamodb:Query", "RegistryTable/index/due-index"): "dynamo/registry.py: due, by plan",
-        ("dynamodb:UpdateItem", "RegistryTable"): "dynamo/registry.py: advance, by plan",
+        ("dynamodb:PartiQLUpdate", "RegistryTable"): "dynamo/batches.py: advance, by plan",
+        (
+            "dynamodb:BatchExecuteStatement if Embedded",
+            "*",
+        ): "the same call, on the embedded AWS, which sees no table in it",
+        ("dynamodb:BatchGetItem", "StateTable"): "dynamo/standings.py: of, by plan",
         ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: ask_for_slices (AWS: also batches)",
         ("sqs:SendMessageBatch if Embedded", "SliceQueue"): "the same call, on the embedded AWS",
+        **_on_limits("one tick at a time, and what people switched"),
         **_logs_to("DispatcherLogGroup"),
     },
     "CleanupRole": {
         ("dynamodb:Query", "StateTable/index/leased-index"): "dynamo/leases.py: stale, by clean_up",
         ("dynamodb:UpdateItem", "StateTable"): "dynamo/leases.py: free, by clean_up",
-        ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: ask_for_slice, by clean_up",
+        **_on_queues("sqs:SendMessage", "queues/messages.py: ask_for_slice, by clean_up"),
         (
             "secretsmanager:GetSecretValue",
             "DatabaseSecretArn",
@@ -80,9 +138,12 @@ CALLS: Mapping[str, str | None] = {
     "update_item": "dynamodb:UpdateItem",
     "get_item": "dynamodb:GetItem",
     "query": "dynamodb:Query",
+    "batch_get_item": "dynamodb:BatchGetItem",
+    "batch_execute_statement": "dynamodb:PartiQLUpdate",
     "get_paginator": None,  # Table.scan, for people: their own credentials, no function's role
     "send_message": "sqs:SendMessage",
     "send_message_batch": "sqs:SendMessage",
+    "change_message_visibility": "sqs:ChangeMessageVisibility",
 }
 """What the adapters call on AWS clients, and the action that it needs."""
 
@@ -101,8 +162,9 @@ def roles_grant_what_the_code_calls(template: Template) -> list[str]:
 
 
 def _grants(statement: Document) -> set[Grant]:
+    limited = f" if {statement[ONLY]}" if ONLY in statement else ""
     return {
-        (_action(action), _resource(resource))
+        (_action(action) + limited, _resource(resource))
         for action in as_list(statement.get("Action"))
         for resource in as_list(statement.get("Resource"))
     }

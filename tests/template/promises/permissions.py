@@ -23,6 +23,13 @@ DELETING = (
 """Whatever could take an item away. The last one switches a table's deletion protection off."""
 
 OWNERS_SECRET = "MigrationDatabaseSecretArn"
+PREFIXES = {"VendorSecretPrefix", "WebhookSecretPrefix"}
+"""Parameters that say how the names of secrets begin which a role may read."""
+
+ONLY = "Only"
+"""Where a statement is in force, if not everywhere. Not a key of IAM's: it is added when reading."""
+
+NOTHING = {"Ref": "AWS::NoValue"}
 
 
 def no_action_is_a_pattern(template: Template) -> list[str]:
@@ -46,10 +53,11 @@ def nothing_is_granted_by_exception(template: Template) -> list[str]:
 
 
 def no_resource_is_everything(template: Template) -> list[str]:
-    """Every grant names its resource, or a prefix of names that belong to this deployment."""
+    """Every grant on AWS names its resource, or a prefix of names that belong to this deployment."""
     return [
         f"{role} may {statement.get('Action')} on {resource}"
         for role, statement in allowed(template)
+        if ONLY not in statement
         for resource in as_list(statement.get("Resource")) or ["nothing named"]
         if logical_id(resource) is None
     ]
@@ -114,7 +122,7 @@ def the_owners_secret_is_for_migrations(template: Template) -> list[str]:
     by_prefix = {
         role
         for role, statement in allowed(template)
-        if "VendorSecretPrefix" in map(logical_id, as_list(statement.get("Resource")))
+        if PREFIXES & set(map(logical_id, as_list(statement.get("Resource"))))
     }
     barred = {
         role
@@ -126,6 +134,26 @@ def the_owners_secret_is_for_migrations(template: Template) -> list[str]:
     violations += [f"{role} is not barred from the owner's secret" for role in by_prefix - barred]
     if not _differ(template):
         violations.append("the owner's secret may be the application's as well")
+    return violations
+
+
+def strangers_are_far_from_vendors(template: Template) -> list[str]:
+    """What anybody on the internet may call can read no vendor's credential, reach no database and
+    touch no state: it may read which secret signs, that secret, and write one message."""
+    may = {"dynamodb:BatchGetItem", "sqs:SendMessage", "secretsmanager:GetSecretValue"}
+    violations = []
+    for role, statement in allowed(template):
+        if role != "WebhookRole":
+            continue
+        resources = set(map(logical_id, as_list(statement.get("Resource"))))
+        actions = {each for each in texts(statement.get("Action")) if not each.startswith("logs:")}
+        violations += [f"{role} may {action}" for action in sorted(actions - may)]
+        far = {"VendorSecretPrefix", "DatabaseSecretArn", "StateTable", "LimitsTable", "SliceQueue"}
+        if resources & far:
+            violations.append(f"{role} reaches {sorted(map(str, resources))}")
+    default = template.value({"Ref": "WebhookSecretPrefix"})
+    if not isinstance(default, str) or len(default.strip("/").split("/")) < 2:
+        violations.append(f"webhooks' secrets begin with {default!r}, as vendors' do")
     return violations
 
 
@@ -150,7 +178,13 @@ def statements(template: Template) -> Iterator[tuple[str, Document]]:
 
 def _of(role: str, document: Document) -> Iterator[tuple[str, Document]]:
     for statement in as_list(document["Statement"]):
-        yield role, statement
+        match statement:
+            case {"Fn::If": ["Embedded", dict(inner), other]} if other == NOTHING:
+                yield role, {**inner, ONLY: "Embedded"}
+            case {"Fn::If": [_, *branches]}:
+                yield from ((role, branch) for branch in branches if branch != NOTHING)
+            case _:
+                yield role, statement
 
 
 def _differ(template: Template) -> bool:
@@ -173,4 +207,5 @@ PROMISES = (
     roles_have_no_managed_policies,
     services_alone_assume_roles,
     the_owners_secret_is_for_migrations,
+    strangers_are_far_from_vendors,
 )

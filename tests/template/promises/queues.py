@@ -46,17 +46,18 @@ def dead_letters_outlive_their_queue(template: Template) -> list[str]:
     return violations
 
 
-def dead_letter_queues_take_from_their_own_queue_only(template: Template) -> list[str]:
-    """Another program's dead letters would raise our alarm, and be redriven into our queue."""
+def dead_letter_queues_take_from_their_own_queues_only(template: Template) -> list[str]:
+    """Another program's dead letters would raise our alarm, and be redriven into our queues."""
     violations = []
-    for name, target in _dead_letter_queues(template).items():
+    feeding = _dead_letter_queues(template)
+    for target in set(feeding.values()):
         allowed = template.get(target).get("RedriveAllowPolicy", {})
-        named = list(texts(template.get(name).get("QueueName", "")))
-        sources = list(texts(allowed.get("sourceQueueArns", [])))
-        if allowed.get("redrivePermission") != "byQueue" or len(sources) != 1:
+        sources = sorted(texts(allowed.get("sourceQueueArns", [])))
+        wanted = sorted(_arn(template, name) for name, to in feeding.items() if to == target)
+        if allowed.get("redrivePermission") != "byQueue":
             violations.append(f"{target} takes dead letters from any queue")
-        elif not named or not sources[0].endswith(f":{named[0]}"):
-            violations.append(f"{target} takes from {sources[0]}, which is not {name}")
+        elif sources != wanted:
+            violations.append(f"{target} takes from {sources}, not {wanted}")
     return violations
 
 
@@ -121,6 +122,12 @@ def _dead_letter_queues(template: Template) -> dict[str, str]:
     return {name: target for name, target in targets.items() if target and target != name}
 
 
+def _arn(template: Template, queue: str) -> str:
+    """As it is written where the queue cannot be referred to: by a name that the template gives."""
+    name = next(texts(template.get(queue).get("QueueName", "a name that nobody knows")))
+    return f"arn:${{AWS::Partition}}:sqs:${{AWS::Region}}:${{AWS::AccountId}}:{name}"
+
+
 def _fed(template: Template) -> Iterator[tuple[str | None, str | None]]:
     """Queues and the functions that they feed."""
     for _, mapping in template.properties(MAPPING):
@@ -145,7 +152,7 @@ def _about(statement: Document, queue: Any) -> bool:
 PROMISES = (
     every_queue_has_a_dead_letter_queue,
     dead_letters_outlive_their_queue,
-    dead_letter_queues_take_from_their_own_queue_only,
+    dead_letter_queues_take_from_their_own_queues_only,
     visibility_is_six_times_the_timeout,
     queues_are_encrypted_at_rest,
     queues_refuse_plain_http,

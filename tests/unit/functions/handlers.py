@@ -126,7 +126,9 @@ def environment(**changes: str | None) -> dict[str, str]:
         "SLUICE_STAGE": "local",
         "SLUICE_STATE_TABLE": "state",
         "SLUICE_REGISTRY_TABLE": "registry",
+        "SLUICE_LIMITS_TABLE": "limits",
         "SLUICE_QUEUE_URL": "http://sqs.test/1/slices",
+        "SLUICE_BACKFILL_QUEUE_URL": "http://sqs.test/1/backfills",
         "SLUICE_DATABASE_SECRET": "database",
         **changes,
     }
@@ -158,4 +160,10 @@ def run(function: str, event: Any, names: Mapping[str, str]) -> Ran:
 def record(message_id: str, body: Any) -> dict[str, Any]:
     """A message as the event source hands it over; a body that is no text is written as JSON."""
     text = body if isinstance(body, str) else json.dumps(body)
-    return {"messageId": message_id, "eventSource": "aws:sqs", "body": text}
+    return {
+        "messageId": message_id,
+        "receiptHandle": f"receipt of {message_id}",
+        "eventSource": "aws:sqs",
+        "eventSourceARN": "arn:aws:sqs:eu-central-1:000000000001:slices",
+        "body": text,
+    }

@@ -8,7 +8,14 @@ from sluice.core.errors import SettingInvalid
 from sluice.settings import Settings
 from tests.unit.functions.handlers import environment, record, run
 
-REQUIRED = ("SLUICE_STAGE", "SLUICE_STATE_TABLE", "SLUICE_REGISTRY_TABLE", "SLUICE_QUEUE_URL")
+REQUIRED = (
+    "SLUICE_STAGE",
+    "SLUICE_STATE_TABLE",
+    "SLUICE_REGISTRY_TABLE",
+    "SLUICE_LIMITS_TABLE",
+    "SLUICE_QUEUE_URL",
+    "SLUICE_BACKFILL_QUEUE_URL",
+)
 MESSAGE = {"client_id": "acme", "source": "cars", "stream": "cars", "reason": "schedule"}
 
 
@@ -37,6 +44,16 @@ def test_every_wrong_variable_is_named_at_once() -> None:
     assert "SLUICE_QUEUE_URL" in said
     assert "hunter2" not in said
     assert "\n" not in said
+
+
+def test_how_many_slices_a_client_may_run_is_a_number_above_none() -> None:
+    """Two unless said otherwise. None at all would stop everybody without a word."""
+    name = "SLUICE_SLICES_PER_CLIENT"
+    assert Settings.read(environment()).slices_per_client == 2
+    assert Settings.read(environment(**{name: "5"})).slices_per_client == 5
+    for wrong in ("0", "many"):
+        with pytest.raises(SettingInvalid, match=rf"^environment: {name}: "):
+            Settings.read(environment(**{name: wrong}))
 
 
 @pytest.mark.parametrize(

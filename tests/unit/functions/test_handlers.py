@@ -15,9 +15,11 @@ MOST_LINES = 30
 
 def test_there_are_handlers() -> None:
     assert {path.parent.name for path in HANDLERS} == {
+        "applier",
         "cleanup",
         "dispatcher",
         "migrate",
+        "webhook",
         "worker",
     }
 

@@ -10,6 +10,13 @@ import pytest
 
 from tests.unit.functions.handlers import ScriptedAws, environment, record, run
 
+DESK = {
+    "subject": {"S": "desk#acme"},
+    "version": {"N": "1"},
+    "page": {"S": json.dumps({"running": {}})},
+    "written_as": {"S": "somebody"},
+}
+ADMITTED = ("GetItem", "GetItem", "UpdateItem", "ChangeMessageVisibility")
 MESSAGE = {"client_id": "acme", "source": "cars", "stream": "cars", "reason": "continuation"}
 ENTRY: dict[str, Any] = {
     "stream_key": {"S": "acme#cars#cars"},
@@ -52,27 +59,29 @@ def test_a_poisoned_message_takes_no_other_with_it(aws: ScriptedAws) -> None:
     It carries a field of a newer dispatcher, which is tolerated."""
     _answer_for_a_held_lease(aws)
     event = {
-        "Records": [record("poison", "{"), record("newer", {**MESSAGE, "priority": "of tomorrow"})]
+        "Records": [record("poison", "{"), record("newer", {**MESSAGE, "colour": "of tomorrow"})]
     }
     ran = run("worker", event, environment(AWS_ENDPOINT_URL=aws.endpoint))
     assert ran.answer == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
     assert ran.line("slice")["outcome"] == "lease_held"
-    assert aws.operations == ["GetItem", "GetSecretValue", "UpdateItem"]
+    assert aws.operations == [*ADMITTED, "GetItem", "GetSecretValue", "UpdateItem", "GetItem"]
 
 
 def test_what_outlasts_every_deferral_goes_back_to_the_queue(aws: ScriptedAws) -> None:
     """The database does not answer, and this message was deferred as often as a message may be."""
+    _admit(aws)
     aws.will("GetItem", {"Item": ENTRY})
     aws.will("GetSecretValue", {"SecretString": "key"})
     aws.will("UpdateItem", {"Attributes": _state()})  # acquire
     aws.will("GetSecretValue", {"SecretString": "postgresql://app:pw@127.0.0.1:1/app"})
     aws.will("UpdateItem", {"Attributes": _state()})  # release
+    aws.will("GetItem", {"Item": DESK})  # leave: somebody else wrote the desk, and we are not on it
     event = {"Records": [record("deferred", {**MESSAGE, "attempt": 8})]}
     ran = run("worker", event, environment(AWS_ENDPOINT_URL=aws.endpoint))
     assert ran.answer == {"batchItemFailures": [{"itemIdentifier": "deferred"}]}
     assert ran.line("slice_failed")["exception_name"] == "DatabaseUnavailable"
     assert aws.operations == [
-        "GetItem", "GetSecretValue", "UpdateItem", "GetSecretValue", "UpdateItem"
+        *ADMITTED, "GetItem", "GetSecretValue", "UpdateItem", "GetSecretValue", "UpdateItem", "GetItem"
     ]  # fmt: skip
 
 
@@ -83,7 +92,16 @@ def test_failed_messages_are_counted(aws: ScriptedAws) -> None:
     assert sum(counted["SlicesFailed"]) == 2
 
 
+def _admit(aws: ScriptedAws) -> None:
+    """No switch is set, its client's desk is empty, and the message may come back."""
+    aws.will("ChangeMessageVisibility", {})
+    aws.will("GetItem", {})
+    aws.will("GetItem", {})
+    aws.will("UpdateItem", {"Attributes": DESK})
+
+
 def _answer_for_a_held_lease(aws: ScriptedAws) -> None:
+    _admit(aws)
     aws.will("GetItem", {"Item": ENTRY})
     aws.will("GetSecretValue", {"SecretString": "key"})
     refused = {
@@ -92,6 +110,7 @@ def _answer_for_a_held_lease(aws: ScriptedAws) -> None:
         "Item": _state(),
     }
     aws.will("UpdateItem", refused, status=400)
+    aws.will("GetItem", {"Item": DESK})
 
 
 def _state() -> dict[str, Any]:
@@ -100,6 +119,7 @@ def _state() -> dict[str, Any]:
     return {
         "stream_key": {"S": "acme#cars#cars"},
         "fencing_token": {"N": "7"},
+        "taken_from": {"S": "nobody"},
         "lease_owner": {"S": "somebody"},
         "lease_until": {"N": str(until)},
         "base_seq": {"N": "0"},

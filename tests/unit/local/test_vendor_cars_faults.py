@@ -10,7 +10,6 @@ import httpx
 import orjson
 import pytest
 
-from local.vendors.cars.clock import VendorClock
 from local.vendors.cars.control import CarsVendorControl
 from local.vendors.cars.digests import business_digest
 from local.vendors.cars.models import (
@@ -23,6 +22,7 @@ from local.vendors.cars.models import (
     PoisonKind,
 )
 from local.vendors.cars.server import vendor_in_thread
+from local.vendors.loopback.clock import VendorClock
 
 NOON = 1_800_000_000.0
 KEY = "k"

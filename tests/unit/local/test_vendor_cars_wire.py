@@ -12,10 +12,10 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from local.vendors.cars.clock import VendorClock
 from local.vendors.cars.control import CarsVendorControl
 from local.vendors.cars.models import AccountOptions
 from local.vendors.cars.server import vendor_in_thread
+from local.vendors.loopback.clock import VendorClock
 
 KEY = "k"
 

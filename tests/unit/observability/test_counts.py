@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from sluice.core.keys import StreamKey
-from sluice.core.slices import Counts, Outcome, SliceReport, Traffic
+from sluice.core.slices import Counts, EndpointTraffic, Outcome, SliceReport, Traffic
 from sluice.observability import count_clean_up, count_plan, count_slice, logger, metrics
 from sluice.observability.counts import percentile
 
@@ -23,11 +23,28 @@ REPORT = SliceReport(
     seq=5,
     run_id="run-1",
     fencing_token=9,
-    counts=Counts(read=10, inserted=4, updated=3, unchanged=1, stale=1, rejected=1, deleted=2),
+    counts=Counts(
+        read=10,
+        inserted=4,
+        updated=3,
+        unchanged=1,
+        stale=1,
+        rejected=1,
+        deleted=2,
+        facts=7,
+        counted=5,
+    ),
     traffic=Traffic(
-        pages=2, requests=3, retries=1, errors=1, bytes_received=900, latencies_ms=(30, 10, 20)
+        pages=2,
+        requests=3,
+        retries=1,
+        errors=1,
+        bytes_received=900,
+        latencies_ms=(30, 10, 20),
+        endpoints=(EndpointTraffic("/api/cars", requests=3, retries=1, errors=1, ms=60),),
     ),
     timings_ms={"fetch": 70, "merge": 8},
+    derived={"attributed": 5},
 )
 
 Lines = Callable[[], list[dict[str, Any]]]
@@ -78,11 +95,14 @@ def test_the_canonical_line_says_everything(logged: Lines, counted: Lines) -> No
     assert (line["detail"], line["seq"], line["run_id"]) == ("all well", 5, "run-1")
     assert (line["fencing_token"], line["bytes_received"]) == (9, 900)
     assert line["counts"] == {
-        "read": 10, "inserted": 4, "updated": 3, "unchanged": 1, "stale": 1, "rejected": 1, "deleted": 2
+        "read": 10, "inserted": 4, "updated": 3, "unchanged": 1, "stale": 1, "rejected": 1, "deleted": 2,
+        "facts": 7, "counted": 5
     }  # fmt: skip
     assert (line["pages"], line["requests"], line["retries"], line["errors"]) == (2, 3, 1, 1)
     assert (line["latency_p50_ms"], line["latency_p95_ms"]) == (20, 30)
     assert line["timings_ms"] == {"fetch": 70, "merge": 8}
+    spent = {"requests": 3, "retries": 1, "errors": 1, "ms": 60}
+    assert (line["endpoints"], line["derived"]) == ({"/api/cars": spent}, {"attributed": 5})
 
 
 @pytest.mark.parametrize("outcome", list(Outcome))
@@ -106,6 +126,8 @@ def test_metrics_carry_what_the_slice_did(logged: Lines, counted: Lines) -> None
         "RowsStale": [1.0],
         "RowsRejected": [1.0],
         "RowsDeleted": [2.0],
+        "FactsRead": [7.0],
+        "FactsCounted": [5.0],
         "VendorRequests": [3.0],
         "VendorRetries": [1.0],
         "VendorErrors": [1.0],
@@ -160,15 +182,19 @@ def test_an_invocation_that_counted_nothing_says_nothing(counted: Lines) -> None
 
 
 def test_a_plan_is_counted(logged: Lines, counted: Lines) -> None:
-    count_plan(12, 1)
-    assert values_of(counted()[0]) == {"SlicesAsked": [12.0]}
-    assert (logged()[0]["asked"], logged()[0]["raced"]) == (12, 1)
+    """What was not asked for is one number in the metrics, whyever; the line tells."""
+    done = {"asked": 12, "queued": 1, "running": 2, "paused": 4, "raced": 3, "more_due": True}
+    count_plan(done)
+    assert values_of(counted()[0]) == {
+        "SlicesAsked": [12.0], "SlicesSkipped": [7.0], "TicksUnfinished": [1.0]
+    }  # fmt: skip
+    assert {name: logged()[0][name] for name in done} == done
 
 
 def test_a_clean_up_is_counted(logged: Lines, counted: Lines) -> None:
-    count_clean_up({"freed": 1, "changed": 2, "resent": 3, "abandoned": 4})
+    count_clean_up({"freed": 1, "changed": 2, "resent": 3, "abandoned": 4, "pruned": 5})
     assert values_of(counted()[0]) == {
-        "LeasesFreed": [1.0], "MessagesResent": [3.0], "RunsAbandoned": [4.0]
+        "LeasesFreed": [1.0], "MessagesResent": [3.0], "RunsAbandoned": [4.0], "DeliveriesPruned": [5.0]
     }  # fmt: skip
     assert logged()[0]["changed"] == 2
 

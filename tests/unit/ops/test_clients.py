@@ -148,6 +148,7 @@ def test_the_registry_as_json() -> None:
         "paused": False,
         "due_at": T0,
         "secret": "s",
+        "webhook_secret": None,
         "settings": {"page_size": 250},
     }
 

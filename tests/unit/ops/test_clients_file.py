@@ -268,9 +268,16 @@ def test_the_example_is_a_right_file() -> None:
 
 @pytest.mark.parametrize(("cars", "slice_rows"), [(100, 250), (20_000, 5_000), (200_000, 10_000)])
 def test_the_demos_file_is_right_at_every_size(tmp_path: Path, cars: int, slice_rows: int) -> None:
-    """Three clients, both shapes, slices small enough that even a small demo has several."""
-    parsed = demo_clients("http://127.0.0.1:4711", cars, tmp_path)
-    settings = stream_settings(parsed)
+    """Three clients, both shapes, slices small enough that even a small demo has several; and ShipBob's four."""
+    addresses = {
+        "VENDOR_CARS_URL": "http://127.0.0.1:4711",
+        "VENDOR_SHIPBOB_URL": "http://127.0.0.1:4712",
+    }
+    parsed = demo_clients(addresses, cars, tmp_path)
+    everything = stream_settings(parsed)
+    settings = [s for s in everything if s.key.source == "cars"]
+    others = {s.key.client_id for s in everything if s.key.source == "shipbob"}
+    assert len(others) == 4
     assert [s.settings["shape"] for s in settings] == ["page", "page", "scroll"]
     assert [s.settings["page_size"] for s in settings] == [250, 100, 1000]
     assert {s.settings["slice_rows"] for s in settings} == {slice_rows}

@@ -12,21 +12,28 @@ import pytest
 from local.processes import StackFailed
 from local.vendors.cars.models import Mutation
 from ops.acceptance import Check, completed
-from ops.demo import Demo, DemoResult, demo_clients, stack_failures
+from ops.demo import demo_clients, stack_failures
+from ops.demo_cars import CarsDemo
+from ops.demo_stage import DemoResult, Stage
 from ops.failures import CommandFailed, exit_code
 from ops.run_figures import RunFigures
 from tests.unit.ops.figures import Pipe, run
 
 CHANGE = Mutation(change=40, add=2, remove=3)
 CLIENTS = ("harbour-motors", "ridge-auto", "delta-fleet")
+NAMES = {
+    "VENDOR_CARS_URL": "http://127.0.0.1:4711",
+    "VENDOR_SHIPBOB_URL": "http://127.0.0.1:4712",
+}
 
 
 @pytest.fixture
-def demo(tmp_path: Path) -> Demo:
+def demo(tmp_path: Path) -> CarsDemo:
     """A demo of the real clients file; the checks of figures need no stack."""
     nothing: Any = None
-    clients = demo_clients("http://127.0.0.1:4711", 2000, tmp_path)
-    return Demo(nothing, nothing, nothing, Pipe().console, clients, nothing, DemoResult(2000))
+    clients = demo_clients(NAMES, 2000, tmp_path)
+    result = DemoResult(2000)
+    return CarsDemo(Stage(nothing, nothing, Pipe().console, clients, nothing, result), nothing)
 
 
 def second_pass(**changed: int) -> list[RunFigures]:
@@ -35,26 +42,26 @@ def second_pass(**changed: int) -> list[RunFigures]:
     return [run(CLIENTS[0], **{**right, **changed}), *[run(c, **right) for c in CLIENTS[1:]]]
 
 
-def missed(demo: Demo) -> Sequence[str]:
-    return [check.name for check in demo.result.checks if not check.passed]
+def missed(demo: CarsDemo) -> Sequence[str]:
+    return [check.name for check in demo.stage.result.checks if not check.passed]
 
 
-def test_a_second_pass_that_wrote_the_changes_passes(demo: Demo) -> None:
+def test_a_second_pass_that_wrote_the_changes_passes(demo: CarsDemo) -> None:
     """One check for each client."""
     demo._check_only_changes_written(second_pass(), CHANGE)
-    assert (len(demo.result.checks), missed(demo)) == (3, [])
+    assert (len(demo.stage.result.checks), missed(demo)) == (3, [])
 
 
 @pytest.mark.parametrize("changed", [{"inserted": 3}, {"updated": 39}, {"deleted": 0}])
 def test_a_second_pass_that_wrote_anything_else_is_found(
-    demo: Demo, changed: dict[str, int]
+    demo: CarsDemo, changed: dict[str, int]
 ) -> None:
     """A row too many is a row rewritten without need; one too few is a change that was lost."""
     demo._check_only_changes_written(second_pass(**changed), CHANGE)
     assert missed(demo) == ["harbour-motors wrote only changes"]
 
 
-def test_changes_written_by_two_runs_are_added_up(demo: Demo) -> None:
+def test_changes_written_by_two_runs_are_added_up(demo: CarsDemo) -> None:
     """A tick of the schedule may have had its part in them."""
     first, *others = second_pass(updated=15)
     more = run(CLIENTS[0], inserted=0, updated=25, deleted=0)
@@ -62,13 +69,13 @@ def test_changes_written_by_two_runs_are_added_up(demo: Demo) -> None:
     assert missed(demo) == []
 
 
-def test_a_client_without_a_run_wrote_no_changes(demo: Demo) -> None:
+def test_a_client_without_a_run_wrote_no_changes(demo: CarsDemo) -> None:
     """Its check is there all the same."""
     demo._check_only_changes_written(second_pass()[1:], CHANGE)
     assert missed(demo) == ["harbour-motors wrote only changes"]
 
 
-def test_a_catalogue_read_in_one_slice_shows_nothing(demo: Demo) -> None:
+def test_a_catalogue_read_in_one_slice_shows_nothing(demo: CarsDemo) -> None:
     """The demo is about slices that hand on to each other."""
     demo._check_slices([run("a", slices=3), run("b", slices=2)])
     assert missed(demo) == ["slices per client"]

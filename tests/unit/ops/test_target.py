@@ -18,8 +18,11 @@ from sluice.core.errors import SettingInvalid
 
 REGION = "eu-central-1"
 SLUICES = {
-    "StateTableName": "prod-state", "RegistryTableName": "prod-registry",
-    "SliceQueueUrl": "https://sqs.example.com/q", "SliceDeadLetterQueueUrl": "https://sqs.example.com/d",
+    "StateTableName": "prod-state", "RegistryTableName": "prod-registry", "LimitsTableName": "prod-limits",
+    "SliceQueueUrl": "https://sqs.example.com/q", "BackfillQueueUrl": "https://sqs.example.com/b",
+    "SliceDeadLetterQueueUrl": "https://sqs.example.com/d",
+    "PushQueueUrl": "https://sqs.example.com/p", "PushDeadLetterQueueUrl": "https://sqs.example.com/pd",
+    "WebhookUrl": "https://a1b2.execute-api.example.com/webhooks",
     "DatabaseSecretArn": "arn:aws:secretsmanager:eu-central-1:1:secret:db-a1B2c3",
     "WorkerFunctionName": "prod-worker",
 }  # fmt: skip
@@ -238,6 +241,16 @@ def test_missing_credentials_found_out_at_the_first_call(aws: Aws) -> None:
     aws.clients["cloudformation"] = Unsigned()
     assert "there are no AWS credentials" in complaint(aws)
     aws.clients.pop("cloudformation")
+
+
+def test_backfills_go_to_the_queue_of_their_own_if_there_is_one() -> None:
+    """A deployment of before has one queue for all."""
+    old = {"SLUICE_QUEUE_URL": SLUICES["SliceQueueUrl"]}
+    new = {**old, "SLUICE_BACKFILL_QUEUE_URL": SLUICES["BackfillQueueUrl"]}
+    for names, backfills in ((old, None), (new, SLUICES["BackfillQueueUrl"])):
+        messages = Target(names, embedded=False, where="x", aws=lambda _: None).messages
+        assert messages.queue_url == SLUICES["SliceQueueUrl"]
+        assert messages.backfill_queue_url == backfills
 
 
 def test_a_secret_exists_unless_secrets_manager_says_otherwise(aws: Aws) -> None:

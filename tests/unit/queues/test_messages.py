@@ -12,10 +12,13 @@ from botocore.stub import ANY, Stubber
 
 from sluice.core.errors import QueueUnavailable, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
+from sluice.core.priorities import Priority
+from sluice.messages import SliceMessage
 from sluice.queues.messages import SqsMessages
 
 KEY = StreamKey("acme", "cars", "cars")
 URL = "http://127.0.0.1:9/000000000000/slices"
+BACKFILLS_URL = "http://127.0.0.1:9/000000000000/backfills"
 
 
 @pytest.fixture
@@ -116,3 +119,38 @@ def test_each_refusal_says_what_to_do_next(
 def test_no_answer_at_all_is_unavailable(client: Any) -> None:
     with pytest.raises(QueueUnavailable):
         SqsMessages(client, URL).ask_for_slice(KEY, reason="manual")
+
+
+@pytest.mark.parametrize(("backfills_url", "url"), [(BACKFILLS_URL, BACKFILLS_URL), (None, URL)])
+def test_a_backfill_carries_its_client_to_the_queue_of_its_own(
+    client: Any, backfills_url: str | None, url: str
+) -> None:
+    """Where a deployment has none, to the one that there is."""
+    with Stubber(client) as stub:
+        wanted = {"QueueUrl": url, "MessageBody": ANY, "DelaySeconds": 0, "MessageGroupId": "acme"}
+        stub.add_response("send_message", {}, wanted)
+        SqsMessages(client, URL, backfills_url).ask_for_slice(
+            KEY, reason="manual", priority=Priority.BACKFILL
+        )
+        stub.assert_no_pending_responses()
+
+
+def test_a_queue_that_refuses_is_called_by_its_own_name(client: Any) -> None:
+    with Stubber(client) as stub:
+        stub.add_client_error("send_message", "AccessDenied")
+        with pytest.raises(SettingInvalid, match="queue backfills: this role may not send"):
+            SqsMessages(client, URL, BACKFILLS_URL).ask_for_slice(
+                KEY, reason="manual", priority=Priority.BACKFILL
+            )
+
+
+def test_a_message_of_before_priorities_is_the_schedules() -> None:
+    """It was queued before a deploy."""
+    body = '{"client_id":"acme","source":"cars","stream":"cars","reason":"manual"}'
+    message = SliceMessage.model_validate_json(body)
+    assert (message.priority, message.waiting) == (Priority.SCHEDULE, None)
+
+
+def test_what_a_newer_sender_adds_is_no_reason_to_fail() -> None:
+    body = '{"client_id":"acme","source":"cars","stream":"cars","reason":"manual","mood":"good"}'
+    assert SliceMessage.model_validate_json(body) == SliceMessage.asking_for(KEY, reason="manual")

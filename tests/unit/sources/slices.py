@@ -50,7 +50,11 @@ def settings(**more: Any) -> dict[str, Any]:
 def opened(vendor: CarsVendor, clock: StillClock, **more: Any) -> Stream:
     """The cars stream of one account of a vendor in memory."""
     connections = VendorConnections(
-        sleep=clock.sleep, monotonic=clock.monotonic, make_transport=vendor.transport
+        book=more.pop("book", None),
+        clock=clock,
+        sleep=clock.sleep,
+        monotonic=clock.monotonic,
+        make_transport=vendor.transport,
     )
     refresh = more.pop("refresh", lambda: KEY)
     return open_stream(
@@ -59,6 +63,7 @@ def opened(vendor: CarsVendor, clock: StillClock, **more: Any) -> Stream:
         credentials=KEY,
         refresh=refresh,
         connections=connections,
+        account="acme",
         chance=lambda: 0.5,
     )
 

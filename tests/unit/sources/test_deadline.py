@@ -11,6 +11,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
+from sluice.core.accounts import AccountRules
 from sluice.core.budget import Budget
 from sluice.core.errors import VendorAnswerBroken, VendorUnavailable
 from sluice.sources.connections import VendorConnections
@@ -54,7 +55,8 @@ def conversation(base: str, **limits: float) -> Iterator[VendorHttp]:
     connections = VendorConnections(allow_loopback=True, sleep=lambda _: None)
     try:
         yield VendorHttp(
-            connections.at(base, "key", per_second=None, side_by_side=2),
+            connections.at(base, "key", side_by_side=2),
+            connections.account("vendor", "acme", AccountRules(), holder="one", side_by_side=2),
             auth=lambda key: ({}, {}),
             credentials="key",
             refresh=lambda: "key",

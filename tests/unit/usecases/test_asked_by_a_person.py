@@ -45,7 +45,7 @@ def test_what_was_asked_while_somebody_works_comes_back(world: World, reason: st
     assert world.run(asking(reason, full_since=full_since)).outcome is Outcome.DEFERRED
     (sent,) = world.messages.sent
     assert (sent.message.reason, sent.message.full_since) == (reason, full_since)
-    assert (sent.message.attempt, sent.delay) == (1, timedelta(seconds=1))
+    assert (sent.message.held, sent.delay) == (1, timedelta(seconds=1))
 
 
 def test_a_full_read_asked_for_while_somebody_works_is_made_once_they_let_go(world: World) -> None:

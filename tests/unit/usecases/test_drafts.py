@@ -20,8 +20,8 @@ from sluice.core.errors import (
 )
 from sluice.core.keys import StreamKey
 from sluice.core.ports import OpenReject
-from sluice.core.records import Page, Progress, ReadPages, Reconcile, Record, Reject, Table
-from sluice.core.removal import Missing
+from sluice.core.records import Fact, Page, Progress, ReadPages, Reconcile, Record, Reject, Table
+from sluice.core.removal import Candidate, Missing
 from sluice.core.slices import Claim, Outcome
 from sluice.usecases.draft import caught_up_draft, page_draft, reconcile_draft
 from sluice.usecases.read_step import Reading, read_pages
@@ -47,8 +47,9 @@ class Mixed(Listing):
 
     def pages(self, step: ReadPages, cursor: object, budget: Budget) -> Iterator[Page]:
         bad = Reject("bad", "no size", "size", "{}")
-        yield Page([thing("a")], {"page": 1}, [bad], ["old"], 3, Progress(3, 6))
-        yield Page([thing("b")], {"page": 2}, [bad], ["older"], 3)
+        first, second = (Fact(f"e{n}", "ann", "opened", n, START) for n in (1, 2))
+        yield Page([thing("a")], {"page": 1}, [bad], ["old"], [first], 3, Progress(3, 6))
+        yield Page([thing("b")], {"page": 2}, [bad], ["older"], [second], 3)
 
 
 def test_all_that_pages_brought_is_in_the_draft() -> None:
@@ -57,6 +58,7 @@ def test_all_that_pages_brought_is_in_the_draft() -> None:
     assert [record.id for record in draft.records] == ["a", "b"]
     assert [reject.record_id for reject in draft.rejects] == ["bad", "bad"]
     assert draft.archived == ["old", "older"]
+    assert [fact.amount for fact in draft.facts] == [1, 2]
     assert (draft.sighting, draft.progress) == (3, Progress(3, 6))
     assert (draft.kind, draft.run_id, draft.slice_id) == ("crawl", "run", "slice")
     assert draft.cursor_after == {"page": 2}
@@ -130,7 +132,7 @@ class Asked(MemoryCommits):
 
     def missing(
         self, claim: Claim, table: Table, step: Reconcile, *, limit: int
-    ) -> tuple[Missing, Sequence[str]]:
+    ) -> tuple[Missing, Sequence[Candidate]]:
         self.limits = [limit]
         return super().missing(claim, table, step, limit=limit)
 

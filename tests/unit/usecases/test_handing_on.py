@@ -13,12 +13,13 @@ from sluice.core.errors import (
     NotFound,
     SecretMissing,
     SluiceError,
+    VendorThrottled,
 )
 from sluice.core.records import Cursor, Step
 from sluice.core.slices import Claim, Committed, Counts, Draft, Outcome
 from tests.memory.commits import MemoryCommits
 from tests.memory.streams import Listing, Vendor
-from tests.unit.usecases.world import KEY, START, World, asking, catalogue
+from tests.unit.usecases.world import KEY, World, asking, catalogue
 
 
 @pytest.fixture
@@ -87,12 +88,19 @@ def test_a_full_read_asked_for_in_the_middle_of_another_is_made_after_it(world: 
     assert world.in_step()
 
 
-def test_a_lost_continuation_is_sent_again_with_the_full_read_it_asked_for(world: World) -> None:
-    world.run(asking("manual", full_since=START))
+def test_a_full_read_is_made_though_the_message_that_asked_for_it_is_gone(world: World) -> None:
+    """It came while an older listing was read; its continuation is lost, and a tick goes on instead."""
+    world.run()
     world.messages.take()
-    world.leases.items[KEY].continued_seq = 0
-    world.run(asking("manual", expect_seq=0, full_since=START))
-    assert world.messages.take() == [asking("continuation", expect_seq=1, full_since=START)]
+    world.clock.advance(hours=1)
+    asked_at = world.clock()
+    world.run(asking("manual", full_since=asked_at))
+    world.messages.take()
+    world.messages.ask_for_slice(KEY, reason="schedule")
+    world.drain()
+    began = world.commits.database.streams[KEY].cursor["began"]
+    assert began >= asked_at.isoformat()
+    assert world.in_step()
 
 
 def test_a_duplicate_of_a_run_that_ended_asks_for_nothing(world: World) -> None:
@@ -164,6 +172,17 @@ def test_what_is_no_longer_due_is_ended_by_an_empty_slice(world: World, abandone
     assert world.messages.sent == []
 
 
+def test_a_run_that_stored_nothing_is_ended_when_nothing_is_due_any_more(world: World) -> None:
+    """It waited for its vendor from its first page on: no slice ever said that more is due."""
+    world.vendor.script = [VendorThrottled("429", retry_after=timedelta(seconds=30))]
+    world.run()
+    world.clock.advance(seconds=30)
+    world.streams.streams[KEY] = NothingDue(world.vendor)
+    assert world.run().outcome is Outcome.COMMITTED
+    (run,) = world.commits.database.runs
+    assert (run.outcome, run.ended_at) == ("completed", world.clock())
+
+
 # --- counts and report --------------------------------------------------------------------------------
 
 
@@ -187,7 +206,8 @@ def test_a_report_says_what_the_slice_cost(world: World) -> None:
     world.vendor.page_takes = lambda: world.clock.advance(seconds=2)
     report = world.run()
     assert (report.traffic.pages, report.seq) == (3, 1)
-    assert report.timings_ms == {"fetch": 6000, "merge": 0}
+    nothing = dict.fromkeys(("wait", "database", "begin", "merge", "derive"), 0)
+    assert report.timings_ms == {"fetch": 6000, **nothing}
     assert report.fencing_token == world.commits.fence(KEY) == 1
     assert report.counts == Counts(read=30, inserted=30)
 

@@ -18,7 +18,8 @@ from sluice.core.errors import (
     VendorUnavailable,
 )
 from sluice.core.slices import Lease, Outcome
-from sluice.usecases.run_slice import LEASE_MARGIN, MERGE_MARGIN, MOST_ATTEMPTS
+from sluice.usecases.kit import LEASE_MARGIN, MERGE_MARGIN
+from sluice.usecases.waiting import MOST_ATTEMPTS, MOST_DOUBLINGS
 from tests.memory.streams import Vendor
 from tests.unit.usecases.world import (
     INVOCATION,
@@ -115,7 +116,7 @@ def test_a_continuation_that_overtook_its_senders_release_comes_back(world: Worl
     report = world.run(continuation)
     assert report.outcome is Outcome.DEFERRED
     (sent,) = world.messages.sent
-    assert (sent.message.expect_seq, sent.message.attempt) == (1, 1)
+    assert (sent.message.expect_seq, sent.message.held) == (1, 1)
     assert sent.delay == timedelta(seconds=1)
 
 
@@ -124,7 +125,7 @@ def test_it_never_waits_longer_than_the_lease_lasts(world: World) -> None:
     item = world.leases.items[KEY]
     item.owner, item.until, item.base_seq = "dying", START + timedelta(seconds=5), 0
     world.messages.take()
-    world.run(asking("continuation", expect_seq=1, attempt=MOST_ATTEMPTS))
+    world.run(asking("continuation", expect_seq=1, held=MOST_DOUBLINGS))
     assert world.messages.sent[0].delay == timedelta(seconds=6)
 
 
@@ -165,7 +166,7 @@ def test_who_finds_a_newer_claim_stops_before_fetching(world: World) -> None:
     """The lease was taken over between acquiring and claiming."""
     claim = world.commits.claim
 
-    def slow_claim(key: object, token: int) -> object:
+    def slow_claim(key: object, token: int, **more: object) -> object:
         world.commits.claim = claim  # type: ignore[method-assign]
         world.clock.advance(seconds=200)
         newer = held_by_another(world)

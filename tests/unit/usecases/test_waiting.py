@@ -2,15 +2,23 @@
 
 from __future__ import annotations
 
-from datetime import datetime, timedelta
+from datetime import timedelta
+from typing import Any
 
 import pytest
 
-from sluice.core.errors import DatabaseUnavailable, VendorThrottled, VendorUnavailable
+from sluice.core.desk import Waiting
+from sluice.core.errors import (
+    AccountBusy,
+    BreakerOpen,
+    DatabaseUnavailable,
+    VendorThrottled,
+    VendorUnavailable,
+)
 from sluice.core.keys import StreamKey
-from sluice.core.slices import Claim, Lease, LeaseHeld, Outcome
-from sluice.usecases.clean_up import SILENCE
-from sluice.usecases.run_slice import LONGEST_DELAY, MOST_ATTEMPTS
+from sluice.core.priorities import Priority
+from sluice.core.slices import Claim, Lease, LeaseHeld, Outcome, Resting
+from sluice.usecases.waiting import LONGEST_DELAY, MOST_ATTEMPTS
 from tests.memory.leases import MemoryLeases
 from tests.memory.streams import Vendor
 from tests.unit.usecases.world import KEY, START, Clock, World, asking, catalogue
@@ -41,6 +49,15 @@ def test_a_tick_that_waits_leaves_the_next_tick_waiting_too(world: World) -> Non
     assert world.leases.items[KEY].not_before == START + timedelta(minutes=5)
 
 
+def test_a_tick_that_waits_never_holds_the_lease(world: World) -> None:
+    """Else a continuation that comes just then would take the tick for the one at work."""
+    world.vendor.script = [VendorThrottled("429", retry_after=timedelta(minutes=5))]
+    world.run()
+    token = world.leases.items[KEY].fencing_token
+    assert world.run(asking("schedule")).outcome is Outcome.WAITING
+    assert world.leases.items[KEY].fencing_token == token
+
+
 def test_the_delayed_message_itself_is_not_kept_waiting(world: World) -> None:
     """``not_before`` is for ticks: the deferred message obeyed its delay already."""
     world.vendor.script = [VendorThrottled("429", retry_after=timedelta(minutes=5))]
@@ -51,22 +68,81 @@ def test_the_delayed_message_itself_is_not_kept_waiting(world: World) -> None:
 
 
 def test_a_message_that_waits_for_the_lease_comes_back_as_it_was(world: World) -> None:
-    """Only its attempt rises: what it continues, why, and the full read it asks for stay."""
+    """Only ``held`` rises: what it continues, why, its attempts and the full read it asks for stay."""
     world.run()
     world.messages.take()
     hold(world, seconds=90)
-    world.run(asking("cleanup", expect_seq=1, attempt=2, full_since=START))
+    said: dict[str, Any] = {"expect_seq": 1, "attempt": 5, "full_since": START}
+    world.run(asking("cleanup", held=2, priority=Priority.BACKFILL, **said))
     (sent,) = world.messages.sent
-    assert sent.message == asking("cleanup", expect_seq=1, attempt=3, full_since=START)
+    assert sent.message == asking("cleanup", held=3, priority=Priority.BACKFILL, **said)
     assert sent.delay == timedelta(seconds=4)
 
 
-def test_waiting_for_the_lease_never_counts_beyond_the_attempts(world: World) -> None:
+@pytest.mark.parametrize(
+    ("held", "seconds"), [(0, 1), (1, 2), (7, 128), (8, 256), (9, 256), (10**6, 256)]
+)
+def test_each_time_the_lease_is_held_the_next_look_is_twice_as_far_off(
+    world: World, held: int, seconds: int
+) -> None:
+    """Up to 256 s, which is as long as any lease has left."""
     world.run()
     world.messages.take()
-    hold(world, seconds=90)
-    world.run(asking("continuation", expect_seq=1, attempt=MOST_ATTEMPTS))
-    assert world.messages.sent[0].message.attempt == MOST_ATTEMPTS
+    hold(world, seconds=1000)
+    world.run(asking("continuation", expect_seq=1, held=held))
+    (sent,) = world.messages.sent
+    assert (sent.message.held, sent.delay) == (held + 1, timedelta(seconds=seconds))
+
+
+def test_waiting_for_the_lease_uses_up_no_attempt(world: World) -> None:
+    """However long it had to wait, a vendor that asks for peace then defers the run, and fails it not."""
+    world.run()
+    (message,) = world.messages.take()
+    for _ in range(MOST_ATTEMPTS + 2):
+        hold(world, seconds=1000)
+        assert world.run(message).outcome is Outcome.DEFERRED
+        (message,) = world.messages.take_all()
+    world.leases.items[KEY].give_back()
+    world.vendor.script = [VendorThrottled("429")]
+    assert world.run(message).outcome is Outcome.DEFERRED
+    (deferred,) = world.messages.take_all()
+    assert (deferred.reason, deferred.attempt, deferred.held) == ("deferred", 1, 0)
+
+
+def test_a_vendor_that_refuses_is_counted_also_between_waits_for_the_lease(world: World) -> None:
+    """Else a run that meets both in turn would never be given up."""
+    world.run()
+    (message,) = world.messages.take()
+    outcomes = []
+    for _ in range(MOST_ATTEMPTS + 1):
+        hold(world, seconds=1000)
+        world.run(message)
+        (message,) = world.messages.take_all()
+        world.leases.items[KEY].give_back()
+        world.vendor.script = [VendorThrottled("429")]
+        outcomes.append(world.run(message).outcome)
+        message = next(iter(world.messages.take_all()), message)
+    assert outcomes == [*[Outcome.DEFERRED] * MOST_ATTEMPTS, Outcome.RUN_FAILED]
+
+
+def test_a_message_sent_back_by_its_clients_desk_has_not_tried_the_lease(world: World) -> None:
+    """How often it found the lease held stays; and the report says of whom, and when it comes back."""
+    world.kit().desks.admit("acme", "busy", Priority.SCHEDULE, START + timedelta(minutes=1))
+    message = asking(held=2, attempt=3, priority=Priority.BACKFILL)
+    report = world.run(message)
+    (back,) = world.messages.sent
+    assert (back.message.held, back.message.attempt) == (2, 3)
+    assert (report.outcome, report.key) == (Outcome.IN_LINE, KEY)
+    assert report.detail == f"comes back in {back.delay}"
+
+
+def test_a_message_that_was_let_in_and_deferred_takes_a_new_turn(world: World) -> None:
+    """Its turn and its ticket are used up: its client's desk called it, and it came."""
+    world.vendor.script = [VendorUnavailable("503")]
+    world.run(asking("manual", ticket="t", waiting=Waiting(START, 0)))
+    (deferred,) = world.messages.take_all()
+    assert (deferred.reason, deferred.attempt) == ("manual", 1)
+    assert (deferred.ticket, deferred.waiting) == (None, None)
 
 
 def test_a_lease_that_lapsed_while_it_was_refused_costs_one_second() -> None:
@@ -74,10 +150,8 @@ def test_a_lease_that_lapsed_while_it_was_refused_costs_one_second() -> None:
     clock = Clock()
 
     class Slow(MemoryLeases):
-        def acquire(
-            self, key: StreamKey, owner: str, *, now: datetime, until: datetime
-        ) -> Lease | LeaseHeld:
-            answer = super().acquire(key, owner, now=now, until=until)
+        def acquire(self, *args: Any, **more: Any) -> Lease | LeaseHeld | Resting:
+            answer = super().acquire(*args, **more)
             clock.advance(seconds=10)
             return answer
 
@@ -118,6 +192,17 @@ def test_a_vendor_that_wants_hours_of_peace_is_left_alone_no_longer_than_a_messa
 def test_the_eighth_deferral_is_the_last(world: World, attempt: int, outcome: Outcome) -> None:
     world.vendor.script = [VendorUnavailable("503")]
     assert world.run(asking(attempt=attempt)).outcome is outcome
+
+
+@pytest.mark.parametrize("error", [AccountBusy, BreakerOpen])
+def test_a_vendor_that_was_not_asked_uses_up_no_attempt(
+    world: World, error: type[AccountBusy | BreakerOpen]
+) -> None:
+    """However long its breaker stays open, the run waits: whoever tries it is counted."""
+    world.vendor.script = [error("not asked", retry_after=timedelta(seconds=60))]
+    assert world.run(asking(attempt=8)).outcome is Outcome.DEFERRED
+    (sent,) = world.messages.sent
+    assert (sent.message.attempt, sent.delay) == (8, timedelta(seconds=60))
 
 
 def test_a_deferred_message_still_continues_what_it_continued(world: World) -> None:
@@ -177,25 +262,78 @@ def test_a_run_that_is_given_up_leaves_the_vendor_alone_no_longer_than_a_message
     assert world.leases.items[KEY].not_before == START + LONGEST_DELAY
 
 
-def test_a_continuation_dropped_before_an_idle_holder_is_missed_by_cleanup(world: World) -> None:
+def test_a_continuation_waits_for_a_holder_that_does_nothing(world: World) -> None:
     """A redelivered message holds the lease only to find that it is a duplicate. The continuation that
-    arrives just then takes it for the one at work; the run stands still until its silence is noticed.
+    arrives just then may not take it for the one at work: the run would stand still for 20 minutes.
     """
     first = asking(expect_seq=0)
     world.run(first)
     (continuation,) = world.messages.take()
     claim, outcomes = world.commits.claim, []
 
-    def meanwhile(key: StreamKey, fencing_token: int) -> Claim | None:
+    def meanwhile(key: StreamKey, fencing_token: int, **more: Any) -> Claim | None:
         world.commits.claim = claim  # type: ignore[method-assign]
         outcomes.append(world.run(continuation).outcome)
-        return claim(key, fencing_token)
+        return claim(key, fencing_token, **more)
 
     world.commits.claim = meanwhile  # type: ignore[method-assign]
     outcomes.append(world.run(first).outcome)
-    assert outcomes == [Outcome.LEASE_HELD, Outcome.DUPLICATE]
-    assert world.messages.sent == []
-    world.clock.at += SILENCE + timedelta(seconds=1)
-    assert world.clean_up().resent == 1
+    assert outcomes == [Outcome.DEFERRED, Outcome.DUPLICATE]
     world.drain()
     assert world.in_step()
+
+
+@pytest.mark.parametrize("continued", [0, 7])
+def test_a_continuation_that_was_not_sent_for_this_seq_is_sent_again(
+    world: World, continued: int
+) -> None:
+    """Never sent; or sent for a later seq, which a failover of the database undid."""
+    first = asking(expect_seq=0)
+    world.run(first)
+    world.messages.take()
+    world.leases.items[KEY].continued_seq = continued
+    assert world.run(first).outcome is Outcome.DUPLICATE
+    (sent,) = world.messages.sent
+    assert sent.message.expect_seq == 1
+
+
+def test_a_duplicate_that_took_over_a_lapsed_lease_sends_the_continuation_again(
+    world: World,
+) -> None:
+    """Whoever had received it died with the lease, and its repeats were acknowledged meanwhile."""
+    first = asking(expect_seq=0)
+    world.run(first)
+    world.messages.take()
+    item = world.leases.items[KEY]
+    item.owner, item.until = "died", world.clock() - timedelta(seconds=1)
+    assert world.run(first).outcome is Outcome.DUPLICATE
+    (sent,) = world.messages.sent
+    assert sent.message.expect_seq == 1
+    world.drain()
+    assert world.in_step()
+
+
+def test_a_claim_that_a_failover_lost_is_made_again(world: World) -> None:
+    """Nobody overtook the worker: its message comes back instead of being acknowledged."""
+    world.run()
+    (continuation,) = world.messages.take()
+    before = world.commits.database.backup()
+    world.vendor.page_takes = lambda: world.commits.database.restore(before)
+    assert world.run(continuation).outcome is Outcome.DEFERRED
+    world.vendor.page_takes = lambda: None
+    world.drain()
+    assert world.in_step()
+
+
+def test_who_was_overtaken_acknowledges(world: World) -> None:
+    """The lease is another's: the newer holder does the work."""
+    world.run()
+    (continuation,) = world.messages.take()
+
+    def overtaken() -> None:
+        world.leases.items[KEY].fencing_token += 1
+        world.commits.claim(KEY, world.leases.items[KEY].fencing_token)
+
+    world.vendor.page_takes = overtaken
+    assert world.run(continuation).outcome is Outcome.SUPERSEDED
+    assert world.messages.sent == []

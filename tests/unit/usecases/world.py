@@ -9,12 +9,17 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from sluice.core.desk import DeskRules
 from sluice.core.keys import StreamKey
-from sluice.core.slices import SliceReport
+from sluice.core.slices import Delivery, SliceReport
+from sluice.core.steering import BookSwitches
 from sluice.messages import SliceMessage
+from sluice.usecases.admission import ClientDesks
 from sluice.usecases.clean_up import CleanUp, clean_up
 from sluice.usecases.run_slice import Kit, run_slice
+from tests.memory.book import MemoryBook
 from tests.memory.commits import MemoryCommits
+from tests.memory.deliveries import MemoryDeliveries
 from tests.memory.leases import MemoryLeases
 from tests.memory.messages import MemoryMessages
 from tests.memory.streams import Listing, MemoryStreams, Vendor
@@ -48,7 +53,10 @@ class World:
     vendor: Vendor = field(default_factory=Vendor)
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     messages: MemoryMessages = field(default_factory=MemoryMessages)
+    deliveries: MemoryDeliveries = field(default_factory=MemoryDeliveries)
+    book: MemoryBook = field(default_factory=MemoryBook)
     chance: float = 0.5
+    rules: DeskRules = field(default_factory=DeskRules)
     ids: int = 0
 
     def __post_init__(self) -> None:
@@ -65,6 +73,9 @@ class World:
             leases=self.leases,
             commits=self.commits,
             messages=self.messages,
+            deliveries=self.deliveries,
+            desks=ClientDesks(self.book, self.clock, self.rules),
+            switches=BookSwitches(self.book, self.clock),
             streams=self.streams,
             clock=self.clock,
             new_id=self.new_id,
@@ -72,9 +83,15 @@ class World:
         )
         return replace(ports, **other)
 
-    def run(self, message: SliceMessage | None = None, kit: Kit | None = None) -> SliceReport:
+    def run(
+        self,
+        message: SliceMessage | None = None,
+        kit: Kit | None = None,
+        delivery: Delivery | None = None,
+    ) -> SliceReport:
         """One invocation of the worker."""
-        return run_slice(message or asking(), self.clock() + INVOCATION, kit or self.kit())
+        deadline = self.clock() + INVOCATION
+        return run_slice(message or asking(), deadline, kit or self.kit(), delivery)
 
     def drain(self, most: int = 200) -> list[SliceReport]:
         """Deliver messages, delays waited for, until none is left."""

@@ -8,6 +8,7 @@ import pytest
 
 from sluice.core.errors import VendorAnswerBroken
 from sluice.core.records import ReadPages, Reconcile
+from sluice.core.removal import Candidate
 from tests.unit.sources.cars_vendor import START, CarsVendor, Clock, car, cars, json_answer
 from tests.unit.sources.slices import Stored, budget, catch_up, opened, read_slice
 
@@ -243,7 +244,7 @@ def test_archived_lots_in_pages_are_read_to_the_last(vendor, clock, stored):
 def test_a_point_read_says_whether_the_car_is_there(vendor, clock, answer, status, exists):
     """Only 404 and 410 say that a car is gone."""
     vendor.spoil = lambda request, before: json_answer(answer, status)
-    assert opened(vendor, clock).still_exists("5", budget(clock)) is exists
+    assert opened(vendor, clock).still_exists(Candidate("5", 1), budget(clock)) is exists
 
 
 @pytest.mark.parametrize("answer", [{"id": 6}, {}, [], {"data": []}, {"id": True}, {"data": None}])
@@ -251,7 +252,7 @@ def test_a_point_read_of_something_else_is_not_believed(vendor, clock, answer):
     """Another car, or nothing, with status 200 says neither "there" nor "gone"."""
     vendor.spoil = lambda request, before: json_answer(answer)
     with pytest.raises(VendorAnswerBroken):
-        opened(vendor, clock).still_exists("5", budget(clock))
+        opened(vendor, clock).still_exists(Candidate("5", 1), budget(clock))
 
 
 @pytest.mark.parametrize(
@@ -260,14 +261,14 @@ def test_a_point_read_of_something_else_is_not_believed(vendor, clock, answer):
 )
 def test_an_id_stays_one_piece_of_the_address(vendor, clock, identity, path):
     """An id with slashes or marks cannot reach another address."""
-    assert opened(vendor, clock).still_exists(identity, budget(clock)) is False
+    assert opened(vendor, clock).still_exists(Candidate(identity, 1), budget(clock)) is False
     assert vendor.asked[0].raw_path == path
 
 
 @pytest.mark.parametrize("identity", [".", ".."])
 def test_an_id_that_is_a_way_up_is_never_asked_for(vendor, clock, identity):
     """Such a car stays: it cannot be asked for safely."""
-    assert opened(vendor, clock).still_exists(identity, budget(clock)) is True
+    assert opened(vendor, clock).still_exists(Candidate(identity, 1), budget(clock)) is True
     assert vendor.asked == []
 
 

@@ -8,11 +8,14 @@ from datetime import timedelta
 import pytest
 
 from sluice.core.errors import (
+    BreakerOpen,
     PageTokenExpired,
     RequestRefused,
     VendorAnswerBroken,
 )
 from sluice.core.records import ReadPages
+from sluice.core.removal import Candidate
+from sluice.sources.http import VendorHttp
 from tests.unit.sources.cars_vendor import BASE, KEY, CarsVendor, Clock, cars, json_answer
 from tests.unit.sources.slices import Stored, budget, catch_up, opened, read_slice
 
@@ -135,6 +138,18 @@ def test_a_lost_answer_of_a_repeatable_scroll_is_asked_for_again(clock):
     stored = catch_up(opened(vendor, clock, **SCROLL), clock)
     assert (len(stored.records), stored.errors) == (1050, [])
     assert stored.sightings.keys() == {1}
+
+
+def test_a_question_that_was_not_asked_gives_no_scroll_up(clock, monkeypatch):
+    """An open breaker lost no answer: even the place of an advancing scroll is where it was."""
+    stream = opened(CarsVendor(clock, cars(1050), advancing=True), clock, **SCROLL)
+    monkeypatch.setattr(VendorHttp, "ask_until_believed", _not_asked)
+    with pytest.raises(BreakerOpen):
+        stream._client.next_scroll("scroll-0", budget(clock), repeatable=False)
+
+
+def _not_asked(*_, **__):
+    raise BreakerOpen("not asked", retry_after=timedelta(seconds=60))
 
 
 def test_a_throttled_question_moved_nothing_and_is_asked_again(vendor, clock):
@@ -260,14 +275,14 @@ def test_too_little_time_is_no_reason_to_lose_an_advancing_scroll(clock):
 def test_a_scroll_account_without_point_reads_says_so(vendor, clock):
     """Removal is held back, not guessed, where single cars cannot be asked for."""
     with pytest.raises(RequestRefused, match="point_read_base_url"):
-        opened(vendor, clock, **SCROLL).still_exists("5", budget(clock))
+        opened(vendor, clock, **SCROLL).still_exists(Candidate("5", 1), budget(clock))
 
 
 def test_point_reads_of_a_scroll_account_go_to_their_own_address(vendor, clock):
     """point_read_base_url is asked with the key in the header."""
     stream = opened(vendor, clock, **SCROLL, point_read_base_url=BASE)
-    assert stream.still_exists("5", budget(clock)) is True
-    assert stream.still_exists("99999", budget(clock)) is False
+    assert stream.still_exists(Candidate("5", 1), budget(clock)) is True
+    assert stream.still_exists(Candidate("99999", 1), budget(clock)) is False
     assert vendor.paths() == ["/api/cars/5", "/api/cars/99999"]
     assert stream.traffic().requests == 2
 

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from sluice.core.account_pages import read_page
 from sluice.core.records import ReadPages, Reconcile
+from tests.memory.book import MemoryBook
 from tests.unit.sources.cars_vendor import CarsVendor, Clock, cars, json_answer
-from tests.unit.sources.slices import Stored, catch_up, opened
+from tests.unit.sources.slices import Stored, budget, catch_up, opened, read_slice
 
 SLOW = {"requests_per_second": 1 / 15}
 
@@ -41,6 +43,19 @@ def _reconcile(stream, stored: Stored, clock: Clock) -> Reconcile:
     step = stream.next_step(stored.cursor, clock(), full_since=None)
     assert isinstance(step, Reconcile)
     return step
+
+
+def test_the_end_of_a_slice_gives_back_what_was_reserved_ahead():
+    """One page is read; the other seconds that were booked with it are free again."""
+    clock, book = Clock(), MemoryBook()
+    stream = opened(CarsVendor(clock, cars(50)), clock, book=book, requests_per_second=1)
+    step = stream.next_step({}, clock(), full_since=None)
+    read_slice(stream, Stored(), step, budget(clock))
+    (subject,) = book.pages
+    page = read_page(book.read(subject))
+    assert subject == "account#cars#acme"
+    assert page.holders == {}
+    assert all(taken.start_ms <= page.at_ms for taken in page.taken)
 
 
 @pytest.mark.parametrize("shape", ["page", "scroll"])

@@ -1,0 +1,195 @@
+"""``python -m tests.chaos --minutes N``: break everything, again and again, and say what did not hold."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+import time
+from collections.abc import Callable, Mapping
+
+from tests.chaos.breakers import Breaker
+from tests.chaos.controls import CONTROLS
+from tests.chaos.kinds import kinds
+from tests.chaos.poller import FencePoller, watching
+from tests.chaos.report import Recovery, Run, now_run, record
+from tests.chaos.rounds import Round, Rounds
+from tests.chaos.stand import Size, Stand
+
+PROGRESS_EVERY_S = 5.0
+
+
+class Watch:
+    """Prints a line of progress now and then."""
+
+    def __init__(self, minutes: float | None, rounds: int | None) -> None:
+        self._began = time.monotonic()
+        self._minutes, self._rounds = minutes, rounds
+        self._said = 0.0
+
+    def __call__(self, playing: Rounds) -> None:
+        if time.monotonic() - self._said < PROGRESS_EVERY_S:
+            return
+        self._said = time.monotonic()
+        counts = playing.stand.tally.counts
+        violations = sum(len(each.violations) for each in playing.done)
+        say(
+            f"{self.elapsed():6.0f} s  {self._left(playing)}  {playing.present}: {counts['kills']} kills,"
+            f" {counts['zombies']} zombies, {counts['slices']:,} slices, {counts['rows']:,} rows,"
+            f" {violations} violations"
+        )
+
+    def is_over(self, playing: Rounds) -> bool:
+        if self._rounds is not None:
+            return len(playing.done) >= self._rounds
+        return self.elapsed() >= (self._minutes or 0) * 60
+
+    def elapsed(self) -> float:
+        return time.monotonic() - self._began
+
+    def _left(self, playing: Rounds) -> str:
+        if self._minutes is not None and self._rounds is None:
+            left = self._minutes * 60 - self.elapsed()
+        elif playing.done and self._rounds is not None:
+            left = self.elapsed() / len(playing.done) * (self._rounds - len(playing.done))
+        else:
+            return "ETA ?"
+        return f"ETA {max(left, 0):.0f} s"
+
+
+def main() -> int:
+    options = _options()
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: sys.exit(130))
+    there = kinds(say, pushes=options.merchants > 0)
+    chosen = {name: make for name, make in there.items() if name in (options.only or [name])}
+    if not chosen:
+        say("none of these kinds is there")
+        return 2
+    if options.without:
+        return _prove(options, chosen)
+    watch = Watch(options.minutes, options.rounds)
+    with Stand(options.seed, _size(options)) as stand:
+        say(f"the stand is up after {watch.elapsed():.0f} s; seed {options.seed}")
+        say(f"kinds: {', '.join(chosen)}")
+        rounds = Rounds(stand, chosen, options.seed, watch)
+        with watching(stand) as poller:
+            violations = _play(rounds, poller, watch)
+        if options.record:
+            say(f"recorded in {record(_run(rounds, options.seed, watch, violations))}")
+    return 1 if violations else 0
+
+
+def _prove(options: argparse.Namespace, chosen: Mapping[str, Callable[[], Breaker]]) -> int:
+    """Take each guard away, and play rounds of what should expose that until it is found."""
+    missed = 0
+    for guard in options.without:
+        names = tuple(name for name in CONTROLS[guard].breakers if name in chosen)
+        if not names:
+            say(f"without {guard}: none of {', '.join(CONTROLS[guard].breakers)} can be played")
+            missed += 1
+            continue
+        watch = Watch(options.minutes, options.rounds)
+        with Stand(options.seed, _size(options), [guard]) as stand:
+            rounds = Rounds(stand, dict(chosen), options.seed, watch)
+            with watching(stand) as poller:
+                found = _until_found(rounds, poller, watch, names)
+        missed += not found
+        verdict = f"caught: {found}" if found else "NOT CAUGHT"
+        say(
+            f"without {guard}: {'+'.join(names)}, {len(rounds.done)} rounds,"
+            f" {watch.elapsed():.0f} s, {verdict}"
+        )
+    return 1 if missed else 0
+
+
+def _until_found(
+    rounds: Rounds, poller: FencePoller, watch: Watch, names: tuple[str, ...]
+) -> str | None:
+    while not watch.is_over(rounds):
+        played = rounds.play(len(rounds.done) + 1, poller, names=names)
+        if played.violations:
+            telling = min(played.violations, key=lambda each: each.startswith("cannot"))
+            first = telling.strip().splitlines()
+            return f"{len(played.violations)} violations, the first: {first[0][:300]}"
+    return None
+
+
+def _run(rounds: Rounds, seed: int, watch: Watch, violations: list[str]) -> Run:
+    stand = rounds.stand
+    return now_run(
+        command=" ".join(["python -m tests.chaos", *sys.argv[1:]]),
+        seed=seed,
+        seconds=watch.elapsed(),
+        rounds=len(rounds.done),
+        counts=stand.tally.counts,
+        recoveries_s=stand.tally.recoveries_s,
+        flood=stand.flood,
+        violations=violations,
+    )
+
+
+def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
+    """Rounds until it is over; what did not hold."""
+    number = 0
+    while not watch.is_over(rounds):
+        number += 1
+        _tell(rounds.play(number, poller))
+    counts = rounds.stand.tally.counts
+    for name in sorted(counts):
+        say(f"  {name}: {counts[name]:,}")
+    violations = [
+        f"round {each.number} seed {each.seed} {'+'.join(each.kinds)}: {line}"
+        for each in rounds.done
+        for line in each.violations
+    ]
+    recovery = Recovery.of(rounds.stand.tally.recoveries_s)
+    say(
+        f"recovery of {recovery.deaths} deaths: p50 {recovery.p50} s, p95 {recovery.p95} s,"
+        f" longest {recovery.longest} s"
+    )
+    say(f"flood, p95 of the others before and during: {rounds.stand.flood}")
+    say(f"{len(rounds.done)} rounds, {len(violations)} violations")
+    return violations
+
+
+def _tell(played: Round) -> None:
+    for violation in played.violations:
+        say(
+            f"VIOLATION round {played.number} seed {played.seed} {'+'.join(played.kinds)}: {violation}"
+        )
+    say(
+        f"round {played.number} ({'+'.join(played.kinds)}): {played.seconds:.0f} s,"
+        f" calm after {played.calm_s:.0f} s, {len(played.violations)} violations"
+    )
+
+
+def _options() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m tests.chaos", description=__doc__)
+    parser.add_argument("--minutes", type=float, help="play rounds for so long")
+    parser.add_argument("--rounds", type=int, help="play so many rounds")
+    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--only", nargs="+", metavar="KIND", help="of these kinds only")
+    parser.add_argument(
+        "--without", nargs="+", default=[], choices=sorted(CONTROLS), help="must be noticed"
+    )
+    parser.add_argument("--clients", type=int, default=24)
+    parser.add_argument(
+        "--merchants", type=int, default=3, choices=range(5), help="of ShipBob's; 0: without it"
+    )
+    parser.add_argument("--record", action="store_true", help="into docs/results/faults.md")
+    options = parser.parse_args()
+    if options.minutes is None and options.rounds is None:
+        options.rounds = 3
+    return options
+
+
+def _size(options: argparse.Namespace) -> Size:
+    return Size(clients=options.clients, merchants=options.merchants)
+
+
+say: Callable[[str], None] = lambda text: print(text, flush=True)  # noqa: E731, T201
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,200 @@
+"""Breakers of what comes in: messages twice and late, a faulty vendor, poison, one client that floods."""
+
+from __future__ import annotations
+
+import random
+import statistics
+import time
+from collections.abc import Sequence
+
+from local.vendors.cars.models import Fault, FaultKind, Mutation
+from local.vendors.shipbob import faults as shipbob_faults
+from tests.chaos.shipbob_world import ShipBobWorld
+from tests.chaos.stand import Stand
+
+FLOOD = 60
+"""Messages for one client at once, a hundred times what lies there of any other. No more than its desk lets
+in while the suite waits for rest: a refused message comes back in whole seconds, however short slices are."""
+
+CALM_BEFORE_S = 7.0
+"""Of a round, to compare with as long a time of the flood: in a longer one, longer gaps can be seen."""
+
+FAULTS_THAT_LIE = frozenset(
+    {
+        FaultKind.EMPTY_PAGE,
+        FaultKind.MISSING_ROWS,
+        FaultKind.REPEATED_PAGE,
+        FaultKind.EARLY_END,
+        FaultKind.TOKEN_LOOP,
+        FaultKind.POISON_ROWS,
+        FaultKind.CHURN,
+    }
+)
+CREDENTIALS = frozenset({FaultKind.UNAUTHORIZED, FaultKind.FORBIDDEN, FaultKind.REDIRECT})
+
+_SAID = {shipbob_faults.FaultKind(word) for word in ("unauthorized", "forbidden")}
+_UNTRUE = {shipbob_faults.FaultKind.NOT_FOUND}
+SHIPBOB_FAILS = sorted((shipbob_faults.REFUSALS | shipbob_faults.DELIVERIES) - _SAID - _UNTRUE)
+SHIPBOB_LIES = sorted(shipbob_faults.CONTENTS | _SAID)
+
+
+class Duplicates:
+    """Row 9: messages twice, out of order, and again long after they were acknowledged."""
+
+    name = "duplicates"
+    matrix_rows: Sequence[int] = (9,)
+
+    def begin(self, stand: Stand, random: random.Random) -> None:
+        self._tally, self._deliveries = stand.tally, stand.tally.counts["invocations"]
+        self._conditions = stand.event_source.conditions
+        self._conditions.duplicate_share = random.uniform(0.05, 0.3)
+        self._conditions.late_share = random.uniform(0.02, 0.1)
+        self._conditions.reorder = True
+
+    def disturb(self) -> None:
+        """Each delivery is drawn for itself."""
+
+    def end(self) -> None:
+        self._conditions.duplicate_share = self._conditions.late_share = 0.0
+        self._conditions.reorder = False
+        self._deliveries = self._tally.counts["invocations"] - self._deliveries
+
+    def counts(self) -> dict[str, int]:
+        return {"duplicated.deliveries": self._deliveries}
+
+
+class Vendor:
+    """Row 11: a fifth of the vendor's answers is wrong, in all the ways that its simulator knows."""
+
+    name = "vendor"
+    matrix_rows: Sequence[int] = (11,)
+    share = 0.2
+
+    def begin(self, stand: Stand, random: random.Random) -> None:
+        self._stand, self._random = stand, random
+        self._served = 0
+        stand.event_source.conditions.cut_share = self.share / 2
+        for client in stand.clients:
+            stand.vendor.set_faults(client.api_key, *self._faults())
+        if stand.shipbob is not None:
+            stand.shipbob.control.clear_stats()
+            self._break_shipbob(stand.shipbob)
+
+    def disturb(self) -> None:
+        """Each answer is drawn for itself."""
+
+    def end(self) -> None:
+        self._stand.event_source.conditions.cut_share = 0.0
+        for client in self._stand.clients:
+            self._served += sum(self._stand.vendor.stats(client.api_key).faults.values())
+            self._stand.vendor.clear_faults(client.api_key)
+            self._stand.vendor.clear_stats(client.api_key)
+            self._stand.clear_account(client.api_key)  # a 401 waits for a person
+        shipbob = self._stand.shipbob
+        if shipbob is not None:
+            self._served += sum(shipbob.control.stats().faults.values())
+            shipbob.control.clear_faults()
+            for token in shipbob.tokens.values():
+                self._stand.clear_account(token, "shipbob")
+
+    def counts(self) -> dict[str, int]:
+        return {"vendor.faulty_answers": self._served}
+
+    def _break_shipbob(self, world: ShipBobWorld) -> None:
+        """The same; what lies there lies about whole pages. Its 404 for what there is would be believed."""
+        kinds = self._random.sample(SHIPBOB_FAILS, 5)
+        rare = self._random.sample(SHIPBOB_LIES, 2)
+        for kind, share in [(k, self.share / 5) for k in kinds] + [
+            (k, self.share / 20) for k in rare
+        ]:
+            world.control.set_fault(
+                kind,
+                probability=share,
+                seed=self._random.randrange(1_000_000),
+                retry_after_s=self._random.choice((None, 1)),
+                delay_ms=self._random.choice((0, 20, 100)),
+                at_bytes=self._random.choice((None, 1024 * self._random.randrange(1, 20))),
+                size_bytes=1024 * 1024,
+            )
+
+    def _faults(self) -> list[Fault]:
+        """Five kinds that are found out at once, and two that end a run or only show by comparing."""
+        mean = FAULTS_THAT_LIE | CREDENTIALS
+        kinds = self._random.sample(sorted(set(FaultKind) - mean), 5)
+        rare = self._random.sample(sorted(mean), 2)
+        return [self._fault(kind, self.share / 5) for kind in kinds] + [
+            self._fault(kind, self.share / 20) for kind in rare
+        ]
+
+    def _fault(self, kind: FaultKind, share: float) -> Fault:
+        return Fault(
+            kind=kind,
+            probability=share,
+            seed=self._random.randrange(1_000_000),
+            retry_after_s=self._random.choice((None, 1)),
+            delay_ms=self._random.choice((0, 20, 100)),
+            at_bytes=self._random.choice((None, 1024 * self._random.randrange(1, 100))),
+            size_bytes=1024 * 1024,
+            mutation=Mutation(change=1, seed=self._random.randrange(1_000_000)),
+        )
+
+
+class Poison:
+    """Row 16: a client's slices fail each time, end in the dead-letter queue, and are redriven."""
+
+    name = "poison"
+    matrix_rows: Sequence[int] = (16,)
+
+    def begin(self, stand: Stand, random: random.Random) -> None:
+        self._stand = stand
+        self._dead = stand.tally.counts["dead_letters.redriven"]
+        victims = random.sample(stand.clients, 2)
+        stand.event_source.conditions.poisoned = frozenset(str(each.key) for each in victims)
+
+    def disturb(self) -> None:
+        """It is always the same slices that fail."""
+
+    def end(self) -> None:
+        self._stand.event_source.conditions.poisoned = frozenset()
+
+    def counts(self) -> dict[str, int]:
+        return {"poisoned.clients": 2}
+
+
+class Flood:
+    """Row 17: one client's messages fill the queue. The others' freshness is compared with before."""
+
+    name = "flood"
+    matrix_rows: Sequence[int] = (17,)
+
+    def begin(self, stand: Stand, random: random.Random) -> None:
+        self._stand, self._sent, self._before = stand, 0, 0.0
+        self._client = random.choice(stand.clients)
+        self._floods_at = time.monotonic() + CALM_BEFORE_S
+        self._looks_at = self._floods_at + CALM_BEFORE_S
+        self._during = 0.0
+        stand.tally.take_ages()
+
+    def disturb(self) -> None:
+        if time.monotonic() < self._floods_at:
+            return
+        if not self._sent:
+            self._before = self._p95_of_the_others()
+            self._stand.messages.ask_for_slices([self._client.key] * FLOOD, reason="schedule")
+            self._sent = FLOOD
+        elif not self._during and time.monotonic() >= self._looks_at:
+            self._during = self._p95_of_the_others()
+
+    def end(self) -> None:
+        during = self._during or self._p95_of_the_others()
+        if self._before and during:
+            self._stand.flood.append((self._before, during))
+
+    def counts(self) -> dict[str, int]:
+        return {"flood.messages": self._sent}
+
+    def _p95_of_the_others(self) -> float:
+        """Seconds between two commits of a stream; 0 when there were too few to tell."""
+        found = self._stand.tally.take_ages()
+        ages = [age for key in found if key != str(self._client.key) for age in found[key]]
+        return statistics.quantiles(ages, n=20)[-1] if len(ages) > 20 else 0.0

@@ -1,0 +1,142 @@
+"""What happened, in numbers: of the whole run, and of each stream's recovery after a death."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import Counter, defaultdict
+from dataclasses import dataclass, field
+
+from sluice.core.fault_points import FaultPoint
+from tests.chaos.fates import Fate
+from tests.chaos.workers import Ended
+
+FAULTLESS = frozenset({"SliceBroken"})
+"""Errors that are no bug: the suite raised them itself."""
+
+HELD_BY = frozenset({"committed", "duplicate", "caught_up"})
+"""Outcomes of who held the lease."""
+
+HELD_AT = frozenset(
+    point
+    for point in FaultPoint
+    if point.startswith("slice.")
+    and point not in (FaultPoint.SLICE_BEGUN, FaultPoint.SLICE_ADMITTED)
+)
+"""Where only a holder of the lease can die."""
+
+
+@dataclass
+class Tally:
+    """Thread-safe. ``bugs`` are errors that no error class of ours foresees, each with its trace; ``waits`` are
+    seconds from a message's sending to its slice's beginning, by stream; ``put_off`` says of each stream why and for
+    how long a message was last put off."""
+
+    counts: Counter[str] = field(default_factory=Counter)
+    recoveries_s: list[float] = field(default_factory=list)
+    bugs: list[str] = field(default_factory=list)
+    ages: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    put_off: dict[str, str] = field(default_factory=dict)
+    _commits: Counter[str] = field(default_factory=Counter)
+    _committed_at: dict[str, float] = field(default_factory=dict)
+    _killed_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def add(self, name: str, count: int = 1) -> None:
+        with self._lock:
+            self.counts[name] += count
+
+    def commits_of(self, key: str) -> int:
+        return self._commits[key]
+
+    def note(self, key: str, ended: Ended, fate: Fate, took_s: float) -> None:
+        """An invocation has ended."""
+        with self._lock:
+            self.counts["invocations"] += 1
+            if ended.woken:
+                self._note_zombie(ended)
+            began = time.monotonic() - took_s
+            if ended.death is not None:
+                self._note_recovery(key, began, held=ended.death in HELD_AT)
+                self._note_death(key, ended.death, fate)
+                return
+            answer = ended.answer
+            if "error" in answer:
+                self._note_error(key, answer["error"], answer.get("bug"))
+                return
+            self.counts[f"outcome.{answer['outcome']}"] += 1
+            if answer["outcome"] in ("deferred", "in_line"):
+                self.put_off[key] = answer["detail"]
+            if answer["outcome"] in HELD_BY:
+                self._note_recovery(key, began, held=True)
+            if answer["outcome"] == "committed":
+                self._note_commit(key, answer["rows"], answer["errors"])
+
+    def take_bugs(self) -> list[str]:
+        with self._lock:
+            bugs, self.bugs = self.bugs, []
+            return bugs
+
+    def forget_deaths(self) -> None:
+        """Deaths whose stream has nothing to do any more are no recoveries."""
+        with self._lock:
+            self._killed_at.clear()
+            self._committed_at.clear()
+
+    def take_ages(self) -> dict[str, list[float]]:
+        """Seconds between commits, by stream, since this was asked last."""
+        with self._lock:
+            ages, self.ages = self.ages, defaultdict(list)
+            return ages
+
+    def note_wait(self, key: str, waited_s: float) -> None:
+        """Let in, a message had waited for so long."""
+        with self._lock:
+            self.waits[key].append(waited_s)
+
+    def take_waits(self) -> dict[str, list[float]]:
+        """What was noted since this was asked last."""
+        with self._lock:
+            waits, self.waits = self.waits, defaultdict(list)
+            return waits
+
+    def _note_death(self, key: str, death: str, fate: Fate) -> None:
+        if death == "timeout":
+            self.counts["deaths.timeout"] += 1
+        elif death == "by itself":
+            self.counts["deaths.unasked"] += 1
+            self.bugs.append(f"{key}: a worker died by itself")
+        else:
+            self.counts["kills"] += 1
+            self.counts["kills.random" if death == "random" else f"kills.at.{death}"] += 1
+        if "#" in key:
+            self._killed_at[key].append(time.monotonic())
+
+    def _note_recovery(self, key: str, began: float, *, held: bool) -> None:
+        """Another worker held the stream from ``began`` on; if that is not known, nothing is."""
+        killed_at = self._killed_at.pop(key, [])
+        if held:
+            self.recoveries_s += [max(began - at, 0.0) for at in killed_at]
+
+    def _note_zombie(self, ended: Ended) -> None:
+        self.counts["zombies"] += 1
+        outcome = ended.death or ended.answer.get("outcome", "error")
+        self.counts[f"zombies.{outcome}"] += 1
+
+    def _note_error(self, key: str, error: str, trace: str | None) -> None:
+        name = error.split(":", 1)[0]
+        self.counts[f"error.{name}"] += 1
+        foreseen = trace is None and name != "InvariantBroken"
+        if not foreseen and name not in FAULTLESS and len(self.bugs) < 100:
+            self.bugs.append(f"{key}: {error}\n{trace or ''}")
+
+    def _note_commit(self, key: str, rows: int, errors: int) -> None:
+        now = time.monotonic()
+        self.counts["slices"] += 1
+        self.counts["rows"] += rows
+        self.counts["vendor_errors"] += errors
+        self._commits[key] += 1
+        if key in self._committed_at:
+            self.ages[key].append(now - self._committed_at[key])
+        self._committed_at[key] = now

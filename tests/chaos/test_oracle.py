@@ -1,0 +1,142 @@
+"""The oracle sees damage: one change by hand at a time, in a stand where everything held."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tests.chaos import oracle
+from tests.chaos.damage import undone
+from tests.chaos.kinds import kinds
+from tests.chaos.poller import FencePoller
+from tests.chaos.report import Recovery, Run, record
+from tests.chaos.rounds import Rounds
+from tests.chaos.stand import Size, Stand
+
+SMALL = Size(clients=2, cars=60, facts=1, slots=3)
+
+TABLES = (
+    "sluice.commit_log",
+    "sluice.sync_commit",
+    "sluice.ledger",
+    "sluice.counter",
+    "public.cars",
+)
+
+DAMAGE = {
+    "a link of the log": (
+        "UPDATE sluice.commit_log SET cursor_before = '{\"x\": 1}' WHERE seq = 2",
+        "the log is broken at seq 2",
+    ),
+    "a token of the log": (
+        "UPDATE sluice.commit_log SET fencing_token = 0 WHERE seq = 2",
+        "the log is broken at seq 2",
+    ),
+    "a slice of the log": ("DELETE FROM sluice.commit_log WHERE seq = 1", "the log is broken at"),
+    "the log's end": (
+        "UPDATE sluice.sync_commit SET seq = seq + 1",
+        "sync_commit is not where the log ends",
+    ),
+    "the position alone": (
+        "UPDATE sluice.sync_commit SET cursor = cursor || '{\"x\": 1}'",
+        "the watermark is not the cursor",
+    ),
+    "a fact of the ledger": (
+        "DELETE FROM sluice.ledger WHERE fact_id = (SELECT min(fact_id) FROM sluice.ledger)",
+        "the counter is not the sum",
+    ),
+    "a fact counted twice": (
+        "UPDATE sluice.counter SET total = total + 1",
+        "the counter is not the sum",
+    ),
+    "an invented amount": (
+        "UPDATE sluice.ledger SET amount = amount + 100",
+        "facts that the vendor never told",
+    ),
+    "a car": ("DELETE FROM public.cars WHERE client_id = 'client-00'", "missing ("),
+    "a car's color": ("UPDATE public.cars SET color = 'none'", "different ("),
+    "a car sold long ago": ("UPDATE public.cars SET deleted_at = now()", "missing ("),
+}
+"""What is done to the database, and what the oracle then says."""
+
+
+@pytest.fixture(scope="module")
+def stand() -> Iterator[Stand]:
+    with Stand(11, SMALL) as made, FencePoller(made.database, made.state_items) as poller:
+        rounds = Rounds(made, kinds(lambda _: None), 11)
+        played = rounds.play(1, poller, names=("duplicates",), seconds=4)
+        assert not played.violations
+        yield made
+
+
+@pytest.mark.timeout(200)
+def test_it_sees_each_damage(stand: Stand) -> None:
+    """Each is done, seen and undone; then nothing is wrong again."""
+    unseen = []
+    assert list(oracle.faults(stand)) == []
+    for name, (statement, says) in DAMAGE.items():
+        with undone(stand, statement, TABLES):
+            found = list(oracle.faults(stand))
+        if not any(says in line for line in found):
+            unseen.append(f"{name}: {found}")
+    assert unseen == []
+    assert list(oracle.faults(stand)) == []
+
+
+@pytest.mark.timeout(200)
+def test_the_poller_sees_a_fence_that_falls(stand: Stand) -> None:
+    """Unless the database went back in time: then fences begin anew."""
+    poller = FencePoller(stand.database, stand.state_items)
+    poller.look()
+    with undone(stand, "UPDATE sluice.sync_commit SET fencing_token = 0", TABLES):
+        poller.look()
+        assert len(poller.take_faults()) == len(stand.keys)
+        poller.look()
+        assert poller.take_faults() == []
+    poller.look()
+    stand.database.incarnation += 1
+    with undone(stand, "UPDATE sluice.sync_commit SET fencing_token = 0", TABLES):
+        poller.look()
+        assert poller.take_faults() == []
+    assert poller.looks == 5
+
+
+@pytest.mark.timeout(200)
+def test_the_poller_sees_a_watermark_that_leads(stand: Stand) -> None:
+    """Once, when it begins to."""
+    poller = FencePoller(stand.database, stand.state_items)
+    poller.look()
+    with undone(stand, "UPDATE sluice.sync_commit SET seq = seq - 1", TABLES):
+        poller.look()
+        poller.look()
+    assert len(poller.take_faults()) == len(stand.keys)
+
+
+def test_the_poller_sees_a_watermark_that_falls(stand: Stand) -> None:
+    """Unless it led the data, as after a failover: then it is rewound."""
+    seq = {"value": "5"}
+
+    def items() -> list[dict[str, Any]]:
+        return [{"stream_key": {"S": "client-00#cars#cars"}, "seq": {"N": seq["value"]}}]
+
+    poller = FencePoller(stand.database, items)
+    for value in ("2", "1", "900", "1"):
+        seq["value"] = value
+        poller.look()
+    assert [fault.split(": ")[1] for fault in poller.take_faults()] == [
+        "its watermark fell from seq 2 to 1",
+        "the watermark leads the data",
+    ]
+
+
+def test_recorded_runs_add_up(tmp_path: Path) -> None:
+    """Two runs of 6,000 kills reach what is demanded of one row, and every violation is told."""
+    run = Run("2026-01-01", "abc", "x", "y", 1, 60, 2, {"kills": 6000}, Recovery.of([1.0, 3.0]))
+    record(run, tmp_path)
+    page = record(run, tmp_path).read_text(encoding="utf-8")
+    assert "| 1 | workers killed | 12,000 | 10,000 | reached |" in page
+    assert "None." in page
+    assert "| 2 | zombies woken late | 0 | 2,000 | 0 % |" in page
