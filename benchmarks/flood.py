@@ -39,6 +39,8 @@ FIRST_S = 10.0
 class FloodedStand(Stand):
     """One client more, with ``QUEUED`` streams that no schedule knows."""
 
+    real_waits = True
+
     def __init__(self, seed: int) -> None:
         super().__init__(seed, Size(clients=OTHERS, facts=0, slots=WORKERS))
         began = datetime.now(UTC) - facts.HISTORY

@@ -67,7 +67,12 @@ class Size:
 
 
 class Stand:
-    """Everything that a round needs. Use as a context manager."""
+    """Everything that a round needs. Use as a context manager.
+
+    With ``real_waits`` a message waits in the queue for as long as where it is deployed, up to 15 minutes.
+    """
+
+    real_waits = False
 
     def __init__(self, seed: int, size: Size | None = None, without: Sequence[str] = ()) -> None:
         self.seed = seed
@@ -236,6 +241,7 @@ class Stand:
             "push_queue_url": self.push_queue_url,
             "webhook_secrets": self.shipbob.secrets if self.shipbob else {},
             "without": self.without,
+            "real_waits": self.real_waits,
             "clients": {
                 str(client.key): {
                     "settings": client.settings(self.vendor_url),

@@ -90,7 +90,8 @@ class Environment:
         return str(uuid.uuid4())
 
     def chance(self) -> float:
-        return self.random.random() * TIMES.wait_scale
+        scale = 1.0 if self.settings.get("real_waits") else TIMES.wait_scale
+        return self.random.random() * scale
 
     def run(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Do a task; how it ended, or which error the queue would see."""
@@ -235,7 +236,8 @@ def main() -> None:
     settings = json.loads(sys.argv[2])
     postgres_connection.SERVER_WAIT_S = TIMES.server_wait_s  # type: ignore[misc]
     postgres_connection.CONNECT_TIMEOUT_S = TIMES.connect_s  # type: ignore[misc]
-    queue_messages.LONGEST_DELAY = TIMES.longest_delay
+    if not settings.get("real_waits"):
+        queue_messages.LONGEST_DELAY = TIMES.longest_delay
     take_away(settings.get("without", ()))
     fork_workers(socket.socket(fileno=int(sys.argv[1])), settings)
 
