@@ -17,6 +17,10 @@ SEEDS = 300
 BLOCK = 50
 MOST_SEEDS = 1500
 
+NOTICED_AT = {"conditional watermark": 375, "delete brake": 73, "vendor's clock": 74}
+"""Where a rare misfortune was met last (`sluice-sim --controls`): tried first, since a seed costs a fifth of a second.
+When the universes change, it is met elsewhere."""
+
 
 @pytest.mark.parametrize("block", range(SEEDS // BLOCK))
 def test_no_seed_breaks_anything(block: int) -> None:
@@ -28,7 +32,8 @@ def test_no_seed_breaks_anything(block: int) -> None:
 @pytest.mark.parametrize("guard", CONTROLS)
 def test_without_a_guard_some_seed_does(guard: str) -> None:
     """Else the simulation could not see what the guard is for."""
-    assert any(violation_of(seed, CONTROLS[guard]) for seed in range(MOST_SEEDS))
+    seeds = (NOTICED_AT.get(guard, 0), *range(MOST_SEEDS))
+    assert any(violation_of(seed, CONTROLS[guard]) for seed in seeds)
 
 
 def test_a_seed_is_the_same_universe_every_time() -> None:
