@@ -87,9 +87,11 @@ class House:
         return {key: self.deployed.run_of(key, since) for key in keys}
 
     def read_everything(self) -> Runs:
-        """All there is, charges last: whose they are follows from the rest."""
-        runs = self.read(*LISTED, "timelines", "invoices", full=True)
-        return {**runs, **self.read("transactions", full=True)}
+        """All there is. Timelines after the orders, whose shipments they are of; charges last: whose they are
+        follows from the rest."""
+        runs = self.read(*LISTED, "invoices", full=True)
+        runs |= self.read("timelines", full=True)
+        return runs | self.read("transactions", full=True)
 
     def change(self, **counts: Any) -> Mapping[str, Sequence[str]]:
         """Change the vendor's world, and let so much of its time pass that nothing is too fresh to be read."""

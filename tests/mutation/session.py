@@ -12,13 +12,16 @@ import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from pathlib import Path
 
 from tests.mutation import trial
 from tests.mutation.mutants import Mutant
 from tests.mutation.trial import Lifeline, Suite
+
+MOST_NOTICED = 3
+"""Tests that noticed mutants like this one, most often first: their files are tried before all others."""
 
 COPIED = ("shared", "tests", "local", "ops", "functions", "pyproject.toml")
 
@@ -72,11 +75,13 @@ class _Running:
     pid: int
     killer: int
     deadline: float
+    whole: bool
 
 
 @dataclass
 class Session:
-    """Judges mutants, ``jobs`` at a time.
+    """Judges mutants, ``jobs`` at a time. Each meets the test files that are about its module first, and those that
+    noticed its like; all tests only when it survives these, since most of a trial is the collecting of tests.
 
     A trial goes round in circles when it uses ``slower`` times the processor time that all tests take
     without a mutant, and ``grace`` seconds; or waits when it takes three times that by the clock.
@@ -94,12 +99,17 @@ class Session:
         """In the order in which trials end. Ends those still running when it is left early."""
         self._try_without()
         gc.freeze()  # what trials share with us they need not look through
-        waiting, running = list(reversed(mutants)), list[_Running]()
+        waiting = [(mutant, False) for mutant in reversed(mutants)]
+        running = list[_Running]()
         try:
             while waiting or running:
                 while waiting and len(running) < self.jobs:
-                    running.append(self._begin(waiting.pop()))
-                yield from self._ended(running)
+                    running.append(self._begin(*waiting.pop()))
+                for one, judged in self._ended(running):
+                    if one.whole or judged.verdict is not Verdict.SURVIVED:
+                        yield judged
+                    else:
+                        waiting.append((one.mutant, True))
         finally:
             for one in running:
                 _end(one)
@@ -115,20 +125,29 @@ class Session:
             raise RunnerFailed(f"the tests fail without a mutant: {failed or 'not even collected'}")
         self.seconds = time.monotonic() - began
 
-    def _begin(self, mutant: Mutant) -> _Running:
+    def _begin(self, mutant: Mutant, whole: bool) -> _Running:
         of_function, of_file = self.killers[mutant.function], self.killers[mutant.file]
         first = [name for name, _ in (*of_function.most_common(), *of_file.most_common())]
+        likely = [] if whole else self._likely(mutant, first)
+        suite = replace(self.suite, tests=likely) if likely else self.suite
         most = self.grace + self.slower * self.seconds
-        pid, killer = trial.begin(self.suite, mutant, first, self.lifeline, int(most))
-        return _Running(mutant, pid, killer, time.monotonic() + 3 * most)
+        pid, killer = trial.begin(suite, mutant, first, self.lifeline, int(most))
+        return _Running(mutant, pid, killer, time.monotonic() + 3 * most, whole=not likely)
 
-    def _ended(self, running: list[_Running]) -> Iterator[Judged]:
+    def _likely(self, mutant: Mutant, first: Sequence[str]) -> list[str]:
+        """Test files that should notice: by what noticed its like, and by their names."""
+        noticed = [name.partition("::")[0] for name in first[:MOST_NOTICED]]
+        named = self.suite.project.glob(f"tests/unit/*/test_*{Path(mutant.file).stem}*.py")
+        files = [*noticed, *(str(file.relative_to(self.suite.project)) for file in named)]
+        return list(dict.fromkeys(files))
+
+    def _ended(self, running: list[_Running]) -> Iterator[tuple[_Running, Judged]]:
         """Waits a moment; a trial's end of its pipe closes when it ends."""
         ready, _, _ = select.select([one.killer for one in running], [], [], 1.0)
         for one in list(running):
             if one.killer in ready or time.monotonic() > one.deadline:
                 running.remove(one)
-                yield self._verdict(one)
+                yield one, self._verdict(one)
 
     def _verdict(self, one: _Running) -> Judged:
         late = time.monotonic() > one.deadline

@@ -102,7 +102,7 @@ def test_each_stream_that_is_pushed_is_one_of_the_sources() -> None:
     assert set(topics_of("shipbob")) <= set(streams_of("shipbob"))
     assert {orders.NAME, returns.NAME, transactions.NAME} <= set(topics_of("shipbob"))
     assert topics_of("cars") == {}
-    assert set(PUSH_SOURCES) == {"shipbob"}
+    assert set(PUSH_SOURCES) == {"shipbob", "mixpanel"}
 
 
 def test_a_hurried_stream_is_due_soon() -> None:
