@@ -29,6 +29,9 @@ WORLD = NewWorld(products=60, returns=60, receivings=30, transactions=0, history
 SETTLED_S = 600.0
 CADENCE_S = 60
 WINDOW_S = 60
+EVERY = "PT30S"
+"""Longer than a phase of loading takes, shorter than the timelines between the two."""
+
 CHANGES = {"orders": 20, "update": 40, "update_products": 3, "returns": 2, "receivings": 2}
 """What happens to each merchant between two polls of the incremental phase."""
 
@@ -164,10 +167,11 @@ class ShipBobStage:
         self.deployed.registry.apply(list(self.deployed.entries.values()))
 
     def _settings(self) -> dict[str, Any]:
-        """Every stream has something to do whenever it is asked for."""
+        """Every stream has something to do in each phase, and once: a run that takes longer than its rhythm finds
+        itself due again, and goes on."""
         often = ("orders", "timelines", "products", "returns", "receiving")
         return {"base_url": self.vendor.base_url, "history": "P120D"} | {
-            f"{each}_every": "PT5S" for each in often
+            f"{each}_every": EVERY for each in often
         }
 
     def _is_lost(self, shipment_id: str) -> bool:

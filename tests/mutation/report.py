@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -48,11 +49,14 @@ class Survivors:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run's verdicts beside what is known of survivors. ``complete``: every mutant there is was tried."""
+    """A run's verdicts beside what is known of survivors. ``complete``: every mutant of the protocol was tried.
+    ``sampled`` are verdicts on some of the ``others``, which need no explanation."""
 
     judged: Sequence[Judged]
     survivors: Survivors
     complete: bool = False
+    sampled: Sequence[Judged] = ()
+    others: int = 0
 
     @property
     def survived(self) -> list[Judged]:
@@ -99,10 +103,30 @@ def _page(report: Report, folder: Path, tests: Sequence[str]) -> Iterable[str]:
     for file in sorted({one.mutant.file for one in report.judged}):
         yield _row(report, file, file)
     for folder_name in ("core", "usecases"):
-        yield _row(report, f"shared/sluice/{folder_name}/", f"**all of {folder_name}**")
+        yield _row(report, f"shared/sluice/{folder_name}/", f"**the protocol in {folder_name}**")
+    yield from _sample(report)
     yield from ("", "## Survivors", "")
     yield from (f"- **{kind}**: {meaning}" for kind, meaning in KINDS.items())
     yield from _survivors(report)
+
+
+def _sample(report: Report) -> Iterable[str]:
+    """The rooms that guard load: their score by a sample, with the files where tests miss most."""
+    if not report.sampled:
+        return
+    missed = Counter(
+        one.mutant.file.removeprefix("shared/sluice/")
+        for one in report.sampled
+        if one.verdict is Verdict.SURVIVED
+    )
+    killed = len(report.sampled) - missed.total()
+    where = ", ".join(f"`{file}` {number}" for file, number in missed.most_common())
+    yield from (
+        "",
+        f"Of the {report.others:,} mutants of the other rooms (limits, turns, steering, receiving: they guard load,"
+        f" not data) a sample of {len(report.sampled)}",
+        f"was tried: {killed} killed, {killed / len(report.sampled):.1%}. Survivors, not explained singly: {where}.",
+    )
 
 
 def _row(report: Report, prefix: str, name: str) -> str:

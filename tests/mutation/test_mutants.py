@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutation.__main__ import _wanted
 from tests.mutation.mutants import Mutant, mutants_of
-from tests.mutation.report import Report, Survivors
+from tests.mutation.report import Report, Survivors, write_report
 from tests.mutation.session import Judged, RunnerFailed, Session, Verdict
 from tests.mutation.trial import Suite
 
@@ -145,6 +146,31 @@ def test_an_explanation_of_what_is_killed_or_gone_is_outdated(tmp_path: Path) ->
     assert len(Report([judged("a → b", Verdict.KILLED)], known).outdated) == 2
     assert Report([], known).outdated == []
     assert len(Report([], known, complete=True).outdated) == 2
+
+
+def test_a_sample_of_other_rooms_is_a_score_and_needs_no_explanation(tmp_path: Path) -> None:
+    sample = [judged("a → b", Verdict.SURVIVED), judged("a → c", Verdict.KILLED)]
+    report = Report([], explained(tmp_path), complete=True, sampled=sample, others=1234)
+    write_report(report, tmp_path / "page.md", ["tests"])
+    assert report.unexplained == []
+    page = (tmp_path / "page.md").read_text()
+    assert "Of the 1,234 mutants" in page
+    assert "a sample of 2\nwas tried: 1 killed, 50.0%" in page
+
+
+def test_the_protocol_is_tried_whole_and_of_the_rest_a_sample() -> None:
+    mutants = [
+        Mutant(f"shared/sluice/{file}.py", "f", line, f"{line}", "")
+        for file in ("core/slices", "core/desk", "usecases/run_slice")
+        for line in range(5)
+    ]
+    wanted, others = _wanted(mutants, (), 2)
+    assert [mutant for mutant in wanted if mutant.file != "shared/sluice/core/desk.py"] == [
+        *mutants[:5],
+        *mutants[10:],
+    ]
+    assert (len(wanted), others) == (12, 5)
+    assert len(_wanted(mutants, ["desk"], 2)[0]) == 5
 
 
 def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
