@@ -29,8 +29,8 @@ WORLD = NewWorld(products=60, returns=60, receivings=30, transactions=0, history
 SETTLED_S = 600.0
 CADENCE_S = 60
 WINDOW_S = 60
-EVERY = "PT30S"
-"""Longer than a phase of loading takes, shorter than the timelines between the two."""
+EVERY_S = 30
+"""Longer than a phase of loading takes. What was read is due again that much later."""
 
 CHANGES = {"orders": 20, "update": 40, "update_products": 3, "returns": 2, "receivings": 2}
 """What happens to each merchant between two polls of the incremental phase."""
@@ -62,10 +62,12 @@ class ShipBobStage:
         self._make_world(orders)
         self._keep_secrets()
         first = self._load("first load", LISTED)
+        loaded = time.monotonic()
         timelines = self._load("100 timelines", (TIMELINES,), each=100)
         for client in self.clients:
             self.vendor.change(merchant=client, **CHANGES)
         self.vendor.advance_clock(SETTLED_S)
+        time.sleep(max(loaded + EVERY_S + 1 - time.monotonic(), 0))
         return [first, timelines, self._again("incremental")]
 
     def subscribe(self) -> None:
@@ -171,7 +173,7 @@ class ShipBobStage:
         itself due again, and goes on."""
         often = ("orders", "timelines", "products", "returns", "receiving")
         return {"base_url": self.vendor.base_url, "history": "P120D"} | {
-            f"{each}_every": EVERY for each in often
+            f"{each}_every": f"PT{EVERY_S}S" for each in often
         }
 
     def _is_lost(self, shipment_id: str) -> bool:
