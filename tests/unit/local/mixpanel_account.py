@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
@@ -86,12 +88,19 @@ class Vendor(MixpanelControl):
 
 
 @contextmanager
-def standing_vendor(*projects: dict[str, Any], **world: Any) -> Iterator[Vendor]:
-    """A world at a fixed moment that never waits, without limits unless asked for."""
+def standing_vendor(
+    *projects: dict[str, Any], gate: threading.Event | None = None, **world: Any
+) -> Iterator[Vendor]:
+    """A world at a fixed moment that never waits, without limits unless asked for.
+
+    With a ``gate`` slow answers are held until it is open.
+    """
     naps: list[float] = []
 
     async def nap(seconds: float) -> None:
         naps.append(seconds)
+        while gate is not None and seconds > 0 and not gate.is_set():
+            await asyncio.sleep(0.005)
 
     clock = VendorClock(lambda: NOON)
     with vendor_in_thread(clock, nap) as base_url, Vendor(base_url) as vendor:

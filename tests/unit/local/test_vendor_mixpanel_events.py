@@ -80,6 +80,26 @@ def test_some_events_come_again_later_in_the_answer():
     assert apart
 
 
+def test_every_copy_comes():
+    """Also of the last events of a day."""
+    with standing_vendor(
+        {"feed": {"per_day": 70, "duplicate_share": 1, "late_share": 0}}
+    ) as vendor:
+        times = Counter(map(identity, vendor.rows("2027-01-12")))
+    assert len(times) == 70
+    assert set(times.values()) == {2}
+
+
+def test_an_added_event_shows_once_it_is_processed():
+    """Neither the export nor the truth has it before."""
+    with standing_vendor({"feed": QUIET}) as vendor:
+        late = event("A", "2027-01-15 07:00", "i", processed_s=NOON + 60)
+        vendor.add_events(PROJECT, [late])
+        assert (vendor.rows(), list(vendor.truth("events"))) == ([], [])
+        vendor.advance_clock(60)
+        assert (len(vendor.rows()), len(list(vendor.truth("events")))) == (1, 1)
+
+
 def test_late_events_appear_when_they_are_processed():
     """With their old times; each is in no export before."""
     with standing_vendor({"feed": {"late_share": 0.3, "duplicate_share": 0}}) as vendor:

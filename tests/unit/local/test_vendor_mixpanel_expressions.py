@@ -100,7 +100,7 @@ def test_anything_else_is_refused(text):
 
 def test_the_refusal_says_where():
     """So that a test that fails tells why."""
-    with pytest.raises(ExpressionError, match="character 21"):
+    with pytest.raises(ExpressionError, match="character 20"):
         parsed('properties["n"] == 5 § 1')
 
 
