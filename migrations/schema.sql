@@ -2,6 +2,10 @@
 
 CREATE SCHEMA sluice;
 
+CREATE FUNCTION sluice.added_counters(one jsonb, other jsonb) RETURNS jsonb
+    LANGUAGE sql IMMUTABLE PARALLEL SAFE
+    RETURN (SELECT COALESCE(jsonb_object_agg(sums.name, sums.total), '{}'::jsonb) AS "coalesce" FROM (SELECT each.key AS name, trim_scale(sum((each.value)::numeric)) AS total FROM (SELECT jsonb_each_text.key, jsonb_each_text.value FROM jsonb_each_text(added_counters.one) jsonb_each_text(key, value) UNION ALL SELECT jsonb_each_text.key, jsonb_each_text.value FROM jsonb_each_text(added_counters.other) jsonb_each_text(key, value)) each GROUP BY each.key) sums);
+
 CREATE FUNCTION sluice.chain_audit() RETURNS trigger
     LANGUAGE plpgsql
     AS $$
@@ -24,9 +28,87 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION sluice.forget_mixpanel_events(bound date) RETURNS date
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
+    SET "TimeZone" TO 'UTC'
+    AS $_$
+DECLARE
+  partition text;
+BEGIN
+  IF bound IS NULL OR bound > current_date - 100 THEN
+    RAISE EXCEPTION 'events of the last 100 days are kept, and % is within them', coalesce(bound::text, 'null')
+          USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  PERFORM pg_advisory_xact_lock(7236845017);
+  SELECT c.relname INTO partition
+    FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+   WHERE i.inhparent = 'public.mixpanel_events'::regclass AND c.relname ~ '^mixpanel_events_[0-9]{8}$'
+     AND c.relname < 'mixpanel_events_' || to_char(bound, 'YYYYMMDD')
+   ORDER BY c.relname LIMIT 1;
+  IF partition IS NULL THEN
+    RETURN NULL;
+  END IF;
+  EXECUTE format($sql$
+    WITH totals AS (
+      SELECT client_id, distinct_id, count(*) AS events, min(occurred_at) AS first_at, max(occurred_at) AS last_at
+        FROM public.%1$I GROUP BY client_id, distinct_id),
+    sums AS (
+      SELECT client_id, distinct_id, jsonb_object_agg(name, total) AS counters
+        FROM (SELECT e.client_id, e.distinct_id, a.key AS name, trim_scale(sum(a.value::numeric)) AS total
+                FROM public.%1$I e, jsonb_each_text(e.effects -> 'add') a GROUP BY 1, 2, 3) s GROUP BY 1, 2),
+    raised AS (
+      SELECT e.client_id, e.distinct_id, jsonb_object_agg(f.flag, true) AS flags
+        FROM public.%1$I e, jsonb_array_elements_text(e.effects -> 'set') f (flag) GROUP BY 1, 2)
+    INSERT INTO public.mixpanel_forgotten AS t
+    SELECT client_id, distinct_id, coalesce(counters, '{}'), coalesce(flags, '{}'), events, first_at, last_at
+      FROM totals LEFT JOIN sums USING (client_id, distinct_id) LEFT JOIN raised USING (client_id, distinct_id)
+    ON CONFLICT (client_id, distinct_id) DO UPDATE
+       SET counters = sluice.added_counters(t.counters, excluded.counters), flags = t.flags || excluded.flags,
+           events_processed = t.events_processed + excluded.events_processed,
+           first_event_time = least(t.first_event_time, excluded.first_event_time),
+           last_event_time = greatest(t.last_event_time, excluded.last_event_time)$sql$, partition);
+  EXECUTE format('DROP TABLE public.%I', partition);
+  RETURN to_date(right(partition, 8), 'YYYYMMDD');
+END
+$_$;
+
 CREATE FUNCTION sluice.instant(written text) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN ((written ~ '([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$'::text) AND (written ~ '[0-9][tT ][0-9]'::text)) THEN (written)::timestamp with time zone ELSE ((written)::timestamp without time zone AT TIME ZONE 'UTC'::text) END;
+
+CREATE FUNCTION sluice.make_room_for_mixpanel_events(days date[]) RETURNS integer
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
+    SET "TimeZone" TO 'UTC'
+    AS $$
+DECLARE
+  day date;
+  partition text;
+  made integer := 0;
+BEGIN
+  IF days IS NULL OR cardinality(days) > 400 OR array_position(days, NULL) IS NOT NULL THEN
+    RAISE EXCEPTION 'give up to 400 days, none of them null' USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  FOR day IN SELECT DISTINCT d FROM unnest(days) AS d
+              WHERE d BETWEEN current_date - 100 AND current_date + 2 ORDER BY d LOOP
+    partition := 'mixpanel_events_' || to_char(day, 'YYYYMMDD');
+    CONTINUE WHEN to_regclass(format('public.%I', partition)) IS NOT NULL;
+    -- One maker at a time; whoever waited looks again, by a query: to_regclass may answer from before the wait.
+    PERFORM pg_advisory_xact_lock(7236845017);
+    CONTINUE WHEN EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = partition);
+    -- ATTACH locks out neither readers nor writers of the other days; CREATE ... PARTITION OF does.
+    EXECUTE format('CREATE TABLE public.%I (LIKE public.mixpanel_events INCLUDING DEFAULTS INCLUDING CONSTRAINTS'
+                   ' INCLUDING INDEXES) WITH (autovacuum_analyze_scale_factor = 0.02)', partition);
+    EXECUTE format('ALTER TABLE public.mixpanel_events ATTACH PARTITION public.%I FOR VALUES FROM (%L) TO (%L)',
+                   partition, to_char(day, 'YYYY-MM-DD'), to_char(day + 1, 'YYYY-MM-DD'));
+    made := made + 1;
+  END LOOP;
+  RETURN made;
+END
+$$;
 
 CREATE FUNCTION sluice.refuse_change_of_audit() RETURNS trigger
     LANGUAGE plpgsql
@@ -92,6 +174,138 @@ CREATE TABLE public.cars (
     deleted_generation integer
 )
 WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.mixpanel_cohort_members (
+    client_id text NOT NULL,
+    project_id text NOT NULL,
+    cohort_id text NOT NULL,
+    distinct_id text NOT NULL,
+    email text,
+    first_name text,
+    last_name text,
+    added_at timestamp with time zone,
+    removed_at timestamp with time zone,
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    CONSTRAINT mixpanel_cohort_members_check CHECK (((added_at IS NOT NULL) OR (removed_at IS NOT NULL)))
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.mixpanel_cohort_parts (
+    client_id text NOT NULL,
+    project_id text NOT NULL,
+    cohort_id text NOT NULL,
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    page integer NOT NULL,
+    digest text NOT NULL,
+    part integer NOT NULL,
+    parts integer NOT NULL,
+    CONSTRAINT mixpanel_cohort_parts_check CHECK (((part >= 1) AND (part <= parts))),
+    CONSTRAINT mixpanel_cohort_parts_page_check CHECK ((page >= 1))
+);
+
+CREATE TABLE public.mixpanel_cohort_sessions (
+    client_id text NOT NULL,
+    project_id text NOT NULL,
+    cohort_id text NOT NULL,
+    session_id text NOT NULL COLLATE pg_catalog."C",
+    began_at timestamp with time zone NOT NULL,
+    member_pages integer,
+    completed_at timestamp with time zone
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.mixpanel_cohorts (
+    client_id text NOT NULL,
+    project_id text NOT NULL,
+    cohort_id text NOT NULL,
+    name text,
+    description text,
+    named_at timestamp with time zone NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='80');
+
+CREATE TABLE public.mixpanel_events (
+    client_id text NOT NULL,
+    event_id text NOT NULL COLLATE pg_catalog."C",
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    event text,
+    distinct_id text,
+    occurred_at timestamp with time zone,
+    insert_id text,
+    processed_at timestamp with time zone,
+    effects jsonb,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+PARTITION BY RANGE (event_id);
+
+CREATE TABLE public.mixpanel_forgotten (
+    client_id text NOT NULL,
+    distinct_id text NOT NULL,
+    counters jsonb NOT NULL,
+    flags jsonb NOT NULL,
+    events_processed bigint NOT NULL,
+    first_event_time timestamp with time zone,
+    last_event_time timestamp with time zone
+);
+
+CREATE TABLE public.mixpanel_profiles (
+    client_id text NOT NULL,
+    distinct_id text NOT NULL,
+    content_hash uuid NOT NULL,
+    version bigint NOT NULL,
+    email text,
+    name text,
+    country text,
+    created_at timestamp with time zone,
+    last_seen_at timestamp with time zone,
+    document jsonb NOT NULL,
+    inserted_at timestamp with time zone DEFAULT now() NOT NULL,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL,
+    deleted_at timestamp with time zone,
+    deleted_generation integer
+)
+WITH (fillfactor='90', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE TABLE public.mixpanel_subscribers (
+    client_id text NOT NULL,
+    distinct_id text NOT NULL,
+    counters jsonb DEFAULT '{}'::jsonb NOT NULL,
+    flags jsonb DEFAULT '{}'::jsonb NOT NULL,
+    events_processed bigint NOT NULL,
+    first_event_time timestamp with time zone,
+    last_event_time timestamp with time zone,
+    updated_at timestamp with time zone DEFAULT now() NOT NULL
+)
+WITH (fillfactor='80', autovacuum_vacuum_scale_factor='0.05', autovacuum_analyze_scale_factor='0.02');
+
+CREATE VIEW public.mixpanel_subscribers_insights AS
+ SELECT client_id,
+    distinct_id,
+    COALESCE(((counters ->> 'copies_total'::text))::numeric, (0)::numeric) AS copies_total,
+    COALESCE(((counters ->> 'copies_regular'::text))::numeric, (0)::numeric) AS copies_regular,
+    COALESCE(((counters ->> 'copies_premium'::text))::numeric, (0)::numeric) AS copies_premium,
+    COALESCE(((counters ->> 'pdp_views'::text))::numeric, (0)::numeric) AS pdp_views,
+    COALESCE(((counters ->> 'creator_profile_views'::text))::numeric, (0)::numeric) AS creator_profile_views,
+    COALESCE(((counters ->> 'ach_transfers'::text))::numeric, (0)::numeric) AS ach_transfers,
+    COALESCE(((counters ->> 'paywall_views'::text))::numeric, (0)::numeric) AS paywall_views,
+    COALESCE(((counters ->> 'subscriptions'::text))::numeric, (0)::numeric) AS subscriptions,
+    COALESCE(((counters ->> 'app_sessions'::text))::numeric, (0)::numeric) AS app_sessions,
+    COALESCE(((counters ->> 'stripe_modal_views'::text))::numeric, (0)::numeric) AS stripe_modal_views,
+    COALESCE(((counters ->> 'card_taps'::text))::numeric, (0)::numeric) AS card_taps,
+    COALESCE(((flags ->> 'linked_bank_account'::text))::boolean, false) AS linked_bank_account,
+    events_processed,
+    first_event_time,
+    last_event_time,
+    updated_at
+   FROM public.mixpanel_subscribers;
 
 CREATE TABLE public.shipbob_inventory_items (
     client_id text NOT NULL,
@@ -762,6 +976,30 @@ CREATE VIEW sluice.slices AS
 ALTER TABLE ONLY public.cars
     ADD CONSTRAINT cars_pkey PRIMARY KEY (client_id, car_id);
 
+ALTER TABLE ONLY public.mixpanel_cohort_members
+    ADD CONSTRAINT mixpanel_cohort_members_pkey PRIMARY KEY (client_id, project_id, cohort_id, distinct_id);
+
+ALTER TABLE ONLY public.mixpanel_cohort_parts
+    ADD CONSTRAINT mixpanel_cohort_parts_pkey PRIMARY KEY (client_id, project_id, cohort_id, session_id, page, digest, part);
+
+ALTER TABLE ONLY public.mixpanel_cohort_sessions
+    ADD CONSTRAINT mixpanel_cohort_sessions_pkey PRIMARY KEY (client_id, project_id, cohort_id, session_id);
+
+ALTER TABLE ONLY public.mixpanel_cohorts
+    ADD CONSTRAINT mixpanel_cohorts_pkey PRIMARY KEY (client_id, project_id, cohort_id);
+
+ALTER TABLE ONLY public.mixpanel_events
+    ADD CONSTRAINT mixpanel_events_pkey PRIMARY KEY (client_id, event_id);
+
+ALTER TABLE ONLY public.mixpanel_forgotten
+    ADD CONSTRAINT mixpanel_forgotten_pkey PRIMARY KEY (client_id, distinct_id);
+
+ALTER TABLE ONLY public.mixpanel_profiles
+    ADD CONSTRAINT mixpanel_profiles_pkey PRIMARY KEY (client_id, distinct_id);
+
+ALTER TABLE ONLY public.mixpanel_subscribers
+    ADD CONSTRAINT mixpanel_subscribers_pkey PRIMARY KEY (client_id, distinct_id);
+
 ALTER TABLE ONLY public.shipbob_inventory_items
     ADD CONSTRAINT shipbob_inventory_items_pkey PRIMARY KEY (client_id, inventory_id);
 
@@ -838,6 +1076,10 @@ CREATE INDEX cars_deleted_generation ON public.cars USING btree (client_id, dele
 
 CREATE INDEX cars_live_vin ON public.cars USING btree (client_id, vin) WHERE (deleted_at IS NULL);
 
+CREATE INDEX mixpanel_cohort_members_who ON public.mixpanel_cohort_members USING btree (client_id, distinct_id);
+
+CREATE INDEX mixpanel_cohort_sessions_completed ON public.mixpanel_cohort_sessions USING btree (client_id, project_id, cohort_id, began_at) WHERE (completed_at IS NOT NULL);
+
 CREATE INDEX shipbob_inventory_items_id ON public.shipbob_inventory_items USING btree (inventory_id);
 
 CREATE INDEX shipbob_inventory_items_product ON public.shipbob_inventory_items USING btree (client_id, product_id);
@@ -886,13 +1128,39 @@ ALTER TABLE sluice.audit ENABLE ALWAYS TRIGGER only_grow;
 
 GRANT USAGE ON SCHEMA sluice TO sluice_app;
 
+GRANT ALL ON FUNCTION sluice.added_counters(one jsonb, other jsonb) TO sluice_app;
+
+REVOKE ALL ON FUNCTION sluice.forget_mixpanel_events(bound date) FROM PUBLIC;
+GRANT ALL ON FUNCTION sluice.forget_mixpanel_events(bound date) TO sluice_app;
+
 GRANT ALL ON FUNCTION sluice.instant(written text) TO sluice_app;
+
+REVOKE ALL ON FUNCTION sluice.make_room_for_mixpanel_events(days date[]) FROM PUBLIC;
+GRANT ALL ON FUNCTION sluice.make_room_for_mixpanel_events(days date[]) TO sluice_app;
 
 GRANT ALL ON FUNCTION sluice.timeline_due(checked_at timestamp with time zone, labelled_at timestamp with time zone, created_at timestamp with time zone) TO sluice_app;
 
 GRANT ALL ON FUNCTION sluice.timeline_tier(labelled_at timestamp with time zone, created_at timestamp with time zone, at timestamp with time zone) TO sluice_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.cars TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.mixpanel_cohort_members TO sluice_app;
+
+GRANT SELECT,INSERT,DELETE ON TABLE public.mixpanel_cohort_parts TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.mixpanel_cohort_sessions TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.mixpanel_cohorts TO sluice_app;
+
+GRANT SELECT,INSERT ON TABLE public.mixpanel_events TO sluice_app;
+
+GRANT SELECT ON TABLE public.mixpanel_forgotten TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.mixpanel_profiles TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE public.mixpanel_subscribers TO sluice_app;
+
+GRANT SELECT ON TABLE public.mixpanel_subscribers_insights TO sluice_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE public.shipbob_inventory_items TO sluice_app;
 

@@ -7,7 +7,18 @@ from typing import Annotated
 
 import typer
 
-from ops.commands import accounts, clients, explain, rejects, run, stack, steer, sync, webhooks
+from ops.commands import (
+    accounts,
+    clients,
+    explain,
+    rejects,
+    run,
+    stack,
+    steer,
+    sync,
+    verify,
+    webhooks,
+)
 from ops.commands.teaching import examples
 from ops.failures import told_plainly
 
@@ -19,7 +30,7 @@ Exit codes:
   1    something failed while running (for `clients diff`: there is a difference)
   2    the command or a setting is wrong; this help, when no command is given
   3    a run ended badly, or not in the time given
-  4    runs ended well but missed an acceptance target
+  4    runs ended well but missed an acceptance target; or `verify` found a difference
   130  interrupted
 
 Errors are one line on standard error that says what to do. Figures go to standard output; where
@@ -39,6 +50,7 @@ sync.add_to(app)
 run.add_to(app)
 explain.add_to(app)
 steer.add_to(app)
+verify.add_to(app)
 app.add_typer(accounts.app, name="accounts")
 app.add_typer(clients.app, name="clients")
 app.add_typer(rejects.app, name="rejects")

@@ -11,6 +11,9 @@ from psycopg import sql
 from ops.explain_queries import INCOMING, NOBODY, HotQuery, Sample, merge_queries
 from sluice.core.records import Derivation, Derive
 from sluice.sources.cars.table import CARS
+from sluice.sources.mixpanel.counting_sql import COUNT
+from sluice.sources.mixpanel.events_table import EVENTS
+from sluice.sources.mixpanel.profiles_table import PROFILES
 from sluice.sources.shipbob.attribution import (
     Merchants,
     attribute,
@@ -121,4 +124,18 @@ SHIPBOB: Sequence[HotQuery] = (
     *merge_queries(INVOICES, ("shipbob", "invoices"))[:1],
 )
 
-CONNECTORS: Sequence[HotQuery] = (*merge_queries(CARS, ("cars", "cars")), *SHIPBOB)
+MIXPANEL: Sequence[HotQuery] = (
+    *merge_queries(EVENTS, ("mixpanel", "events"))[:1],
+    HotQuery(
+        f"derive {COUNT.name}",
+        sql.SQL(COUNT.sql),
+        ("mixpanel_events_pkey", "mixpanel_subscribers_pkey"),
+        _of_client,
+        ("mixpanel", "events"),
+        INCOMING,
+    ),
+    *merge_queries(PROFILES, ("mixpanel", "profiles")),
+)
+"""Events are a partitioned table: its partitions' indexes have names of their own."""
+
+CONNECTORS: Sequence[HotQuery] = (*merge_queries(CARS, ("cars", "cars")), *SHIPBOB, *MIXPANEL)

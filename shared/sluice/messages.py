@@ -3,15 +3,15 @@
 from __future__ import annotations
 
 from datetime import datetime
-from typing import Literal, Self
+from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
 from sluice.core.desk import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
-from sluice.core.records import PushEvent, Record
-from sluice.core.webhooks import Hint, News
+from sluice.core.records import PushEvent, Record, Reject
+from sluice.core.webhooks import Hint, News, Portion
 
 Reason = Literal["schedule", "continuation", "deferred", "manual", "cleanup", "redrive", "push"]
 
@@ -117,8 +117,29 @@ class RowBody(BaseModel):
     gone: bool = False
 
 
+class RejectBody(BaseModel):
+    """A row that cannot be stored; see ``core.records.Reject``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    record_id: str | None = None
+    reason: str
+    field: str | None = None
+    raw: str
+
+
+class PortionBody(BaseModel):
+    """A part of a delivery; see ``core.webhooks.Portion``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    values: dict[str, Any]
+    topic: str | None = None
+    rejects: tuple[RejectBody, ...] = ()
+
+
 class ApplyMessage(BaseModel):
-    """Asks for what one delivery brought to be applied: a ``hint`` or a ``row``, exactly one of them.
+    """Asks for what one delivery brought to be applied: a ``hint``, a ``row`` or a ``portion``, exactly one.
 
     ``received_at`` is when we received the delivery, ``attempt`` how often in a row applying it was put off.
     """
@@ -134,11 +155,14 @@ class ApplyMessage(BaseModel):
     attempt: int = Field(default=0, ge=0)
     hint: HintBody | None = None
     row: RowBody | None = None
+    portion: PortionBody | None = None
 
     @model_validator(mode="after")
-    def _is_one_of_both(self) -> Self:
-        if (self.hint is None) == (self.row is None):
-            raise ValueError("a message to apply holds a hint or a row, and not both")
+    def _is_one_of_them(self) -> Self:
+        if sum(each is not None for each in (self.hint, self.row, self.portion)) != 1:
+            raise ValueError(
+                "a message to apply holds a hint, a row or a portion, and one of them only"
+            )
         return self
 
     @property
@@ -151,11 +175,21 @@ class ApplyMessage(BaseModel):
         return self.hint.object_id if self.hint else self.row.id if self.row else None
 
     @property
+    def topic(self) -> str | None:
+        """The vendor's name for what happened, where the push says it."""
+        told = self.hint or self.portion
+        return told.topic if told else None
+
+    @property
     def news(self) -> News:
         """What is to be applied. RowRejected when its object's id can be none."""
         if self.hint is not None:
             hint = self.hint
             return Hint(self.event_id, self.key, hint.object_id, hint.topic, hint.sent_at)
+        if self.portion is not None:
+            part = self.portion
+            rejects = tuple(Reject(r.record_id, r.reason, r.field, r.raw) for r in part.rejects)
+            return Portion(self.event_id, self.key, part.values, part.topic, rejects)
         row = self.row
         if row is None:
             raise ValueError("a message to apply holds nothing")  # the model refuses that
@@ -175,11 +209,20 @@ class ApplyMessage(BaseModel):
             attempt=attempt,
             hint=_hint_body(news) if isinstance(news, Hint) else None,
             row=_row_body(news) if isinstance(news, PushEvent) else None,
+            portion=_portion_body(news) if isinstance(news, Portion) else None,
         )
 
 
 def _hint_body(hint: Hint) -> HintBody:
     return HintBody(object_id=hint.object_id, topic=hint.topic, sent_at=hint.sent_at)
+
+
+def _portion_body(portion: Portion) -> PortionBody:
+    rejects = tuple(
+        RejectBody(record_id=r.record_id, reason=r.reason, field=r.field, raw=r.raw)
+        for r in portion.rejects
+    )
+    return PortionBody(values=dict(portion.values), topic=portion.topic, rejects=rejects)
 
 
 def _row_body(event: PushEvent) -> RowBody:

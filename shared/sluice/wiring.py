@@ -42,13 +42,15 @@ from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.first_load import FirstLoads
 from sluice.postgres.inbox import PostgresInbox
 from sluice.postgres.migrations import apply_migrations
+from sluice.postgres.partitions import EventPartitions
+from sluice.postgres.portions import PostgresPortions
 from sluice.postgres.pushes import PostgresPushes
 from sluice.queues.deliveries import SqsDeliveries
 from sluice.queues.messages import SqsMessages
 from sluice.queues.pushes import SqsPushQueue
 from sluice.secrets.manager import SecretsManagerSecrets
 from sluice.settings import Settings
-from sluice.sources.pushes import PUSH_SOURCES, hurried, topics_of
+from sluice.sources.pushes import PUSH_SOURCES, hurried, statements_of, topics_of
 from sluice.sources.registry import VendorConnections, open_stream, streams_of
 from sluice.usecases import apply_hint as _apply_hint
 from sluice.usecases import clean_up as _clean_up
@@ -245,9 +247,8 @@ def is_a_backstop(message: SliceMessage, report: SliceReport) -> bool:
 
     Not in a first load, a backfill or a read that starts anew, nor for a client that receives no pushes.
     """
-    if report.outcome is not Outcome.COMMITTED or message.key.stream not in topics_of(
-        message.source
-    ):
+    is_pushed = bool(topics_of(message.source).get(message.key.stream))
+    if report.outcome is not Outcome.COMMITTED or not is_pushed:
         return False
     if message.priority in (Priority.BACKFILL, Priority.PUSH) or message.full_since is not None:
         return False
@@ -270,6 +271,7 @@ def apply_push(
     kit = _apply_hint.Kit(
         inbox=PostgresInbox(commits().connection),
         pushes=PostgresPushes(commits().connection),
+        portions=PostgresPortions(commits().connection, statements_of),
         queue=push_queue(aws("sqs")),
         messages=messages(),
         deliveries=deliveries(),
@@ -347,5 +349,6 @@ def plan(*, deadline: datetime) -> _plan.Planned:
 
 
 def clean_up() -> _clean_up.CleanUp:
-    inbox = PostgresInbox(commits().connection)
-    return _clean_up.clean_up(leases(), commits(), messages(), now, inbox=inbox)
+    connection = commits().connection
+    inbox, events = PostgresInbox(connection), EventPartitions(connection)
+    return _clean_up.clean_up(leases(), commits(), messages(), now, inbox=inbox, events=events)

@@ -24,6 +24,7 @@ from sluice.core.ports import Stream
 from sluice.core.records import ReadPages, Reconcile
 from tests.unit.sources.cars_vendor import CarsVendor, Clock, cars
 from tests.unit.sources.mixpanel import events_vendor as mixpanel
+from tests.unit.sources.mixpanel import profiles_vendor
 from tests.unit.sources.shipbob import vendor as shipbob
 from tests.unit.sources.shipbob.vendor import ShipBob
 from tests.unit.sources.shipbob.vendor import opened as opened_shipbob
@@ -68,18 +69,29 @@ def _shipbob(stream: str, **rows: list[dict[str, Any]]) -> Subject:
 
 def _mixpanel_events(**settings: Any) -> Subject:
     """So many that windows of a day must be halved."""
-    vendor = mixpanel.Mixpanel(Clock(), mixpanel.spread(730, days=20))
+    vendor = mixpanel.Mixpanel(Clock(), mixpanel.spread(400, days=12))
 
     def spoil(how: Any) -> None:
         vendor.spoil = how
 
-    stream = mixpanel.opened(vendor, most_rows=50, longest=timedelta(days=2), **settings)
+    stream = mixpanel.opened(vendor, most_rows=50, first_days=15, **settings)
     return Subject(stream, vendor.clock, vendor.true_keys(), lambda: len(vendor.asked), spoil)
+
+
+def _mixpanel_profiles() -> Subject:
+    vendor = profiles_vendor.engage(Clock(), 730, page_size=100)
+
+    def spoil(how: Any) -> None:
+        vendor.spoil = lambda form, before: how(vendor.requests[-1], before)
+
+    stream = profiles_vendor.opened(vendor)
+    return Subject(stream, vendor.clock, set(vendor.profiles), lambda: len(vendor.asked), spoil)
 
 
 STREAMS: dict[str, Callable[[], Subject]] = {
     "mixpanel events": _mixpanel_events,
     "mixpanel events by days": lambda: _mixpanel_events(where_on_time=False),
+    "mixpanel profiles": _mixpanel_profiles,
     "shipbob orders": lambda: _shipbob("orders", orders=shipbob.orders(730)),
     "shipbob products": lambda: _shipbob("products", products=shipbob.products(730)),
     "shipbob returns": lambda: _shipbob("returns", returns=shipbob.returns(730)),

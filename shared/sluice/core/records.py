@@ -130,6 +130,19 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True)
+class Partitions:
+    """How a table is partitioned: by ranges of its key, byte by byte. The first ``prefix`` characters of a key
+    name its partition.
+
+    ``make_room`` is code: one statement that makes the partitions ``%(parts)s`` (text[]) where they are missing,
+    in a transaction of its own before a slice's. A row for which it makes no room is rejected.
+    """
+
+    prefix: int
+    make_room: str
+
+
+@dataclass(frozen=True, slots=True)
 class Table:
     """A destination, declared in code and never taken from data (so its names are safe to quote).
 
@@ -139,6 +152,8 @@ class Table:
 
     ``derivations`` run in the transaction of every write, in this order. ``point_reads_need_document`` says
     that the vendor cannot be asked for a row by its key alone: candidates for removal then come with theirs.
+
+    With ``partitions`` it is a ledger: a row is inserted once and never changed, whatever comes under its key.
     """
 
     schema: str
@@ -148,6 +163,7 @@ class Table:
     archives: bool = False
     derivations: Sequence[Derivation] = ()
     point_reads_need_document: bool = False
+    partitions: Partitions | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from sluice.core.errors import RowRejected, SluiceError
 from sluice.core.keys import StreamKey
-from sluice.core.records import PushEvent
+from sluice.core.records import PushEvent, Reject
 
 Headers = Sequence[tuple[str, str]]
 """Names in any case, each as often as it came: a mapping would hide that a header came twice."""
@@ -112,5 +112,40 @@ class Hint:
             raise RowRejected("is not the id of an object", field="object_id")
 
 
-News = Hint | PushEvent
-"""What a delivery asks for: an object to be read again, or a row that carries its version itself."""
+@dataclass(frozen=True, slots=True)
+class Portion:
+    """A part of a delivery that no row's version can place: its source's own statements apply it.
+
+    ``values`` are JSON, and what those statements have as parameters; small enough for one message.
+    ``event_id`` is the delivery's, a slash, and which part of how many. ``rejects`` are rows of it that
+    cannot be stored.
+    """
+
+    event_id: str
+    key: StreamKey
+    values: Mapping[str, Any] = field(repr=False)
+    topic: str | None = None
+    rejects: Sequence[Reject] = field(default=(), repr=False)
+
+
+News = Hint | PushEvent | Portion
+"""What a delivery asks for: an object to be read again, a row that carries its version itself, or a part of
+something larger."""
+
+
+class Taken(StrEnum):
+    """What became of a delivery that was believed, as its sender has to know it."""
+
+    SAFELY = "safely"
+    NOT_NOW = "not_now"
+    """A store of ours does not answer: the same again would do."""
+    NEVER = "never"
+    """It cannot be read: the same again would not do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a sender reads: an HTTP status, and JSON where its vendor wants some."""
+
+    status: int
+    body: Mapping[str, Any] | None = None

@@ -65,6 +65,7 @@ def count_clean_up(done: dict[str, int]) -> None:
     metrics.add_metric("MessagesResent", MetricUnit.Count, done["resent"])
     metrics.add_metric("RunsAbandoned", MetricUnit.Count, done["abandoned"])
     metrics.add_metric("DeliveriesPruned", MetricUnit.Count, done["pruned"])
+    metrics.add_metric("DaysForgotten", MetricUnit.Count, done["forgotten"])
 
 
 def _count_work(report: SliceReport) -> None:

@@ -23,12 +23,13 @@ from sluice.core.slices import Claim, Committed, Counts, Draft, by_endpoint, in_
 from sluice.postgres import derivations, queries, removals, runs, tables
 from sluice.postgres.connection import DatabaseTime, PostgresConnection
 from sluice.postgres.loader import merge
+from sluice.postgres.partitions import make_room
 from sluice.postgres.rejects import keep_rejects, name_rejects, settle_rejects, storable
 from sluice.postgres.removals import PutAway
 from sluice.postgres.runs import FoundRun
 from sluice.postgres.shipping import Merged
 
-REQUIRED_MIGRATION = "0016"
+REQUIRED_MIGRATION = "0020"
 """The newest ``pre`` migration that this code needs."""
 
 REDRIVE = "redrive"
@@ -89,6 +90,7 @@ class PostgresCommits:
 
     def commit(self, claim: Claim, draft: Draft, stream: Stream) -> Committed:
         """Store a slice in one transaction. A lost answer to COMMIT is looked up, never replayed."""
+        make_room(self.connection, stream.table, draft.records)
         started = time.monotonic()
         try:
             with self.connection.transaction() as tx:

@@ -18,6 +18,14 @@ TOMBSTONE = sql.SQL("(t.deleted_at IS NOT NULL AND t.deleted_generation IS NULL)
 """Deleted by the vendor's own word at that version, not by a listing: at the same version it stays."""
 
 
+_BOUNDS = sql.SQL(
+    ' AND t.{key} >= (SELECT min(id COLLATE "C") FROM incoming)'
+    ' AND t.{key} <= (SELECT max(id COLLATE "C") FROM incoming)'
+)
+"""Of a partitioned table, so that only partitions of the batch are read. The join alone read all: 10,000 rows
+beside 60 partitions of 20,000 took 264 ms, and 7 with bounds."""
+
+
 _NOTED = sql.SQL(", noted AS (INSERT INTO written SELECT id FROM upserted)")
 
 
@@ -58,11 +66,12 @@ def compare(table: Table) -> sql.Composed:
         "SELECT i.id, CASE WHEN t.{key} IS NULL THEN 'new' WHEN t.version > i.version THEN 'stale'"
         " WHEN t.version = i.version AND (NOT %(ties_win)s OR {tombstone}) THEN 'stale'"
         " ELSE 'changed' END"
-        " FROM incoming i LEFT JOIN {table} t ON t.client_id = %(client_id)s AND t.{key} = i.id"
+        " FROM incoming i LEFT JOIN {table} t ON t.client_id = %(client_id)s AND t.{key} = i.id{bounds}"
         " WHERE t.{key} IS NULL OR t.content_hash <> i.hash OR t.deleted_at IS NOT NULL {archived}"
     ).format(
         key=sql.Identifier(table.key),
         table=name_of(table),
+        bounds=_BOUNDS.format(key=sql.Identifier(table.key)) if table.partitions else sql.SQL(""),
         tombstone=TOMBSTONE,
         archived=sql.SQL("OR t.archived_at IS NOT NULL" if table.archives else ""),
     )
@@ -90,8 +99,10 @@ def keep_up(table: Table) -> sql.Composed:
 @cache
 def upsert(table: Table) -> sql.Composed:
     """Insert or update staged rows in key order, never over a newer version; counts both. Where the table
-    has derivations, ``written`` takes their ids."""
+    has derivations, ``written`` takes their ids. A partitioned table's rows are only ever inserted."""
     columns = shipped_columns(table)
+    if table.partitions:
+        return _insert(table, columns)
     changed = [c for c in columns if c.name != table.key]
     sets = [sql.SQL("{0} = excluded.{0}").format(sql.Identifier(c.name)) for c in changed]
     cleared = ["deleted_at", "deleted_generation", *(["archived_at"] if table.archives else [])]
@@ -110,6 +121,21 @@ def upsert(table: Table) -> sql.Composed:
         names=_names(columns),
         sets=sql.SQL(", ").join(sets),
         tombstone=TOMBSTONE,
+        noted=_NOTED if table.derivations else sql.SQL(""),
+    )
+
+
+def _insert(table: Table, columns: tuple[Column, ...]) -> sql.Composed:
+    """Without an update, for which the application has no right there; nor has a partitioned table ``xmax``."""
+    return sql.SQL(
+        "WITH upserted AS (INSERT INTO {table} AS t (client_id, {names}, inserted_at, updated_at)"
+        " SELECT %(client_id)s, {names}, now(), now() FROM staged ORDER BY {key}"
+        " ON CONFLICT (client_id, {key}) DO NOTHING RETURNING t.{key} AS id){noted}"
+        " SELECT count(*), 0::bigint FROM upserted"
+    ).format(
+        table=name_of(table),
+        key=sql.Identifier(table.key),
+        names=_names(columns),
         noted=_NOTED if table.derivations else sql.SQL(""),
     )
 

@@ -162,9 +162,9 @@ def read_body(response: httpx.Response, most: int, check: Callable[[], None]) ->
         check()
         received += len(chunk)
         if received > most:
-            raise _too_large(most)
+            raise too_large(most)
         parts.append(unpack.feed(chunk))
-    _require_length(response, received)
+    require_length(response, received)
     unpack.finish()
     return b"".join(parts)
 
@@ -175,7 +175,8 @@ def _require_json(response: httpx.Response) -> None:
         raise VendorAnswerBroken(f"the vendor sent {kind[:60] or 'no type'!r} instead of JSON")
 
 
-def _require_length(response: httpx.Response, received: int) -> None:
+def require_length(response: httpx.Response, received: int) -> None:
+    """VendorAnswerBroken when not as many bytes came as were announced, if any were."""
     told = response.headers.get("content-length")
     if told is not None and told != str(received):
         raise VendorAnswerBroken(f"the vendor announced {told[:20]} bytes and sent {received}")
@@ -213,7 +214,7 @@ class _Gzip:
             raise VendorAnswerBroken("the vendor sent damaged gzip") from error
         self._left -= len(out)
         if self._left < 0 or self._zlib.unconsumed_tail:
-            raise _too_large(self._most)
+            raise too_large(self._most)
         return out
 
     def finish(self) -> None:
@@ -221,5 +222,6 @@ class _Gzip:
             raise VendorAnswerBroken("the vendor's gzip is cut or has something behind it")
 
 
-def _too_large(most: int) -> VendorAnswerBroken:
+def too_large(most: int) -> VendorAnswerBroken:
+    """What to raise for an answer beyond its bound."""
     return VendorAnswerBroken(f"the vendor's answer is larger than {most} bytes")

@@ -34,7 +34,6 @@ from sluice.sources.answers import (
     Answer,
     asked_at,
     error_of,
-    read_body,
     retry_after_of,
     said_in,
 )
@@ -42,8 +41,10 @@ from sluice.sources.connections import Connection
 from sluice.sources.counting import TrafficCount, endpoint_of
 from sluice.sources.deadline import Limit, limited
 from sluice.sources.doubts import Doubt
+from sluice.sources.forms import content_type
 from sluice.sources.keys_at_hand import KeysAtHand
 from sluice.sources.pacing import LONGEST_SLEEP, CutShort, Patience
+from sluice.sources.streaming import Take, take_body
 from sluice.sources.urls import resolve
 
 T = TypeVar("T")
@@ -57,7 +58,6 @@ _NOT_ASKED = (VendorThrottled, BreakerOpen)
 _REDIRECTS = frozenset({301, 302, 303, 307, 308})
 _REDIRECTS_AS_ASKED = frozenset({307, 308})
 """Those that keep the method: after the others a POST would come back as a GET, without its body."""
-_JSON = {"content-type": "application/json"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +125,7 @@ class VendorHttp:
         repeatable: bool = True,
         endpoint: str | None = None,
         posted: bytes | None = None,
+        lines: Callable[[], Take] | None = None,
     ) -> Got[T]:
         """``get``, for a ``read`` that may doubt an answer until it comes again.
 
@@ -140,6 +141,7 @@ class VendorHttp:
             doubt=doubt,
             endpoint=endpoint,
             posted=posted,
+            lines=lines,
         )
         self._connection.doubts.dispel(question)
         return got
@@ -155,6 +157,7 @@ class VendorHttp:
         doubt: Doubt | None = None,
         endpoint: str | None = None,
         posted: bytes | None = None,
+        lines: Callable[[], Take] | None = None,
     ) -> Got[T]:
         """Ask for ``path`` under the base URL and return what ``read`` makes of the answer.
 
@@ -162,12 +165,14 @@ class VendorHttp:
         again, and if that was only a ``doubt`` the vendor has answered all the same. What is not
         ``repeatable`` is asked again only when the vendor refused to hear it, or was not asked.
         ``endpoint`` is what the run record calls it: the path with names for its ids, which nobody
-        needs to give for a path without any. With ``posted`` the question is a POST of that JSON: one
-        that only reads, as a query with a body does, or else it is not ``repeatable``.
+        needs to give for a path without any. With ``posted`` the question is a POST of that JSON (or
+        ``Form``): one that only reads, as a query with a body does, or else it is not ``repeatable``.
+        With ``lines`` the body is given line by line to what it makes, anew for each attempt; ``read`` is
+        then called with an empty one, once it was whole or enough of it was read (``streaming.py``).
         Raises the errors of the status table; VendorThrottled and VendorUnavailable carry
         ``retry_after`` when a wait was asked for that is too long to sleep.
         """
-        call = _Call(path, params, budget, endpoint or endpoint_of(path), doubt, posted)
+        call = _Call(path, params, budget, endpoint or endpoint_of(path), doubt, posted, lines)
         retrying = Retrying(
             retry=retry_if_exception_type(_PASSING if repeatable else _NOT_ASKED),
             wait=self._wait,
@@ -273,11 +278,13 @@ class VendorHttp:
         total = min(self._limits.total, call.budget.time_left().total_seconds())
         if self._stop.is_set() or total < LEAST_TIME.total_seconds():
             raise CutShort(f"{call.path}: no time is left in this slice to ask")
+        posted = call.posted
+        typed = {} if posted is None else {"content-type": content_type(posted)}
         request = self._connection.client.build_request(
-            "GET" if call.posted is None else "POST",
+            "GET" if posted is None else "POST",
             url,
-            headers=headers if call.posted is None else {**headers, **_JSON},
-            content=call.posted,
+            headers={**headers, **typed},
+            content=posted,
             timeout=self._timeout(total),
         )
         again = call.requests > 0
@@ -318,11 +325,11 @@ class VendorHttp:
             if response.status_code in kept and "location" in response.headers:
                 return str(response.headers["location"])
             self._judge(call, response)
-            body = read_body(response, self._limits.body_bytes, check)
+            body, size = take_body(response, call.lines, self._limits.body_bytes, check)
         finally:
             response.close()
         took = self._monotonic() - began
-        self._count.answered(took, len(body))
+        self._count.answered(took, size)
         now = call.budget.clock()
         return Answer(body, asked_at(response.headers, now, timedelta(seconds=took)))
 
@@ -373,6 +380,7 @@ class _Call:
     endpoint: str
     doubt: Doubt | None = None
     posted: bytes | None = None
+    lines: Callable[[], Take] | None = None
     requests: int = 0
 
     def doubts(self) -> int:

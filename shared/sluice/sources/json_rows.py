@@ -175,6 +175,30 @@ def record_of(text: str, shape: RowShape) -> Record:
         raise RowRejected(f"not JSON: {error}") from error
 
 
+def read_object(text: bytes) -> tuple[dict[str, Any], bytes]:
+    """One JSON object by itself, and its canonical bytes.
+
+    ValueError when the text is no JSON; RowRejected when it is no object, or holds what cannot be kept.
+    """
+    row = None if _may_hold_nul(text) else _loads(text)
+    if row is not None:
+        try:
+            return _object(row)
+        except _NeedsCareError:
+            row = None
+    _check_values(_exact(text))
+    return _object(orjson.loads(text), check=False)
+
+
+def _object(row: Any, *, check: bool = True) -> tuple[dict[str, Any], bytes]:
+    if type(row) is not dict:
+        raise RowRejected("a row must be an object")
+    raw = _canonical(row)
+    if check and b"+" in raw and _LARGE_FLOAT in raw:
+        raise _NeedsCareError
+    return row, raw
+
+
 def _careful_record(text: bytes, shape: RowShape) -> Record:
     """A record from a row's own text; ValueError when that is no JSON."""
     row = None if _may_hold_nul(text) else _loads(text)

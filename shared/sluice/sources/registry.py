@@ -17,6 +17,12 @@ from sluice.sources.cars.opening import open_cars
 from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.cars.streams import NAME as CARS
 from sluice.sources.connections import VendorConnections
+from sluice.sources.mixpanel import events as mixpanel_events
+from sluice.sources.mixpanel import profiles as mixpanel_profiles
+from sluice.sources.mixpanel.opening import open_events
+from sluice.sources.mixpanel.profiles_opening import open_profiles
+from sluice.sources.mixpanel.settings import SOURCE as MIXPANEL
+from sluice.sources.mixpanel.settings import MixpanelSettings
 from sluice.sources.shipbob import (
     invoices,
     orders,
@@ -68,6 +74,10 @@ _SOURCES: Mapping[str, _Source] = {
             transactions.NAME: Opening(transactions.TransactionsStream),
             invoices.NAME: Opening(invoices.InvoicesStream),
         },
+    ),
+    MIXPANEL: _Source(
+        MixpanelSettings,
+        {mixpanel_events.NAME: open_events, mixpanel_profiles.NAME: open_profiles},
     ),
 }
 

@@ -15,6 +15,7 @@ from typing import Protocol
 
 from sluice.core.budget import Budget, Clock
 from sluice.core.errors import (
+    InvariantBroken,
     NotFound,
     PersonMustAct,
     RetryLater,
@@ -28,7 +29,7 @@ from sluice.core.priorities import Priority
 from sluice.core.records import PushEvent
 from sluice.core.slices import Delivery, Traffic
 from sluice.core.steering import Switches
-from sluice.core.webhooks import Hint, InboxEntry, News
+from sluice.core.webhooks import Hint, InboxEntry, News, Portion
 from sluice.messages import ApplyMessage
 from sluice.usecases.apply_event import apply_event
 from sluice.usecases.waiting import MOST_ATTEMPTS, NOT_ASKED, wait_of
@@ -44,6 +45,9 @@ OLD = timedelta(hours=1)
 
 LOOK_AFTER = timedelta(seconds=2)
 """How long a slice that a hint asks for waits, so that one slice serves a burst of hints."""
+
+LOOK_AGAIN = timedelta(minutes=15)
+"""How long a portion waits that meets a pause, before it looks whether the pause is over."""
 
 SKEW = timedelta(seconds=1)
 """Receiver and applier are two machines: that much their clocks may differ."""
@@ -75,6 +79,18 @@ class AsksAgain(Protocol):
         self, news: News, *, received_at: datetime, attempt: int, delay: timedelta
     ) -> None:
         """Send the same once more, later. Raises QueueUnavailable when it is not certain that it is there."""
+        ...
+
+
+class Portions(Protocol):
+    """Parts of deliveries, each applied by its source's own statements in one small transaction (Postgres)."""
+
+    def apply(self, portion: Portion, received_at: datetime) -> Applied:
+        """Apply it unless it was seen: ``WRITTEN`` when rows were written, ``UNCHANGED`` when none had to be.
+
+        Its order among others is its statements' business. Rows of it that cannot be stored go to ``rejects``.
+        Raises DatabaseUnavailable, and InvariantBroken where its stream has no statements.
+        """
         ...
 
 
@@ -126,12 +142,14 @@ class Kit:
     chance: Callable[[], float]
     inbox: DoneWith | None = None
     """Without one, a delivery that comes twice is read again, and found out when it would be stored."""
+    portions: Portions | None = None
+    """Without one, no source here pushes anything that is applied in parts."""
 
 
 @dataclass(frozen=True, slots=True)
 class ApplyReport:
     """What happened, for one line of the log and the metrics. ``waited`` is the time since the delivery was
-    received; ``topic`` is there for hints."""
+    received; ``topic`` is there for hints and portions."""
 
     outcome: Outcome
     key: StreamKey
@@ -168,7 +186,7 @@ class _Work:
             message.key,
             message.event_id,
             max(self.kit.clock() - message.received_at, timedelta(0)),
-            topic=message.hint.topic if message.hint else None,
+            topic=message.topic,
             object_id=message.object_id,
             detail=detail,
             traffic=self.traffic,
@@ -200,14 +218,18 @@ def apply_push(
 
 def _apply(work: _Work) -> ApplyReport:
     message, kit = work.message, work.kit
+    news = message.news
     pause = kit.switches.pause_of(message.key)
     if pause is not None:
+        if isinstance(news, Portion):
+            _keep_for_later(work)
         return work.report(Outcome.PAUSED, f"{pause.scope} by {pause.by}")
-    news = message.news
     if isinstance(news, Hint) and kit.looked.covers(news, message.received_at):
         return work.report(Outcome.COALESCED)
     if kit.inbox is not None and kit.inbox.is_done(work.entry, message.received_at):
         return work.report(Outcome.REPEATED)
+    if isinstance(news, Portion):
+        return work.report(_outcome(_apply_portion(news, work)))
     stream = kit.streams.open(message.key)
     try:
         if isinstance(news, PushEvent):
@@ -216,6 +238,24 @@ def _apply(work: _Work) -> ApplyReport:
     finally:
         work.traffic = stream.traffic()
         stream.close()
+
+
+def _keep_for_later(work: _Work) -> None:
+    """What a pause makes of a hint, polling mends; what a portion brought comes never again."""
+    message = work.message
+    work.kit.queue.ask_to_apply(
+        message.news,
+        received_at=message.received_at,
+        attempt=message.attempt,
+        delay=LOOK_AGAIN,
+    )
+
+
+def _apply_portion(portion: Portion, work: _Work) -> Applied:
+    """No stream is opened for it: no vendor is asked, and what it fills may be polled by none."""
+    if work.kit.portions is None:
+        raise InvariantBroken(f"{portion.key}: nobody here applies parts of deliveries")
+    return work.kit.portions.apply(portion, work.message.received_at)
 
 
 def _follow(hint: Hint, stream: Stream, work: _Work) -> ApplyReport:

@@ -1,5 +1,5 @@
-"""Free what the dead left behind: stale leases, lost continuations, runs that went silent. And forget old
-deliveries of pushes.
+"""Free what the dead left behind: stale leases, lost continuations, runs that went silent. And forget what is
+old: deliveries of pushes, days of stored events.
 
 Freeing a lease is never needed for correctness (a lapsed lease can be taken over, and the fence
 shuts its holder out); it is needed so that nothing waits and somebody knows.
@@ -14,8 +14,9 @@ from datetime import datetime, timedelta
 from typing import Protocol
 
 from sluice.core.budget import Clock
+from sluice.core.errors import DatabaseUnavailable
 from sluice.core.fault_points import FaultPoint, reach
-from sluice.core.ports import Commits, Leases, Messages, OpenRun
+from sluice.core.ports import Commits, ForgetsEvents, Leases, Messages, OpenRun
 from sluice.core.priorities import Priority
 
 LEASE_GRACE = timedelta(seconds=30)
@@ -36,6 +37,9 @@ DELIVERIES_KEPT = timedelta(days=14)
 """Of pushes that were received. A vendor repeats a delivery for a few days; a message of ours, dead letters
 included, lives no longer than this."""
 
+EVENTS_KEPT = timedelta(days=400)
+"""Stored events, which can be read, recounted and compared for so long. What dropped days counted stays known."""
+
 MOST_PRUNED = 5000
 """Deliveries forgotten in one pass: 1.4 million a day."""
 
@@ -51,13 +55,16 @@ class PrunesInbox(Protocol):
 @dataclass(frozen=True, slots=True)
 class CleanUp:
     """What one pass did. ``changed`` leases were seen stale but taken or renewed meanwhile; ``pruned``
-    deliveries of pushes were forgotten."""
+    deliveries of pushes and ``forgotten`` days of events were dropped. ``held`` is 1 when somebody who read an
+    old day kept us from dropping it: the next pass tries again."""
 
     freed: int = 0
     changed: int = 0
     resent: int = 0
     abandoned: int = 0
     pruned: int = 0
+    forgotten: int = 0
+    held: int = 0
 
 
 def clean_up(
@@ -70,15 +77,24 @@ def clean_up(
     silence: timedelta = SILENCE,
     silence_of_backfills: timedelta = SILENCE_OF_BACKFILLS,
     inbox: PrunesInbox | None = None,
+    events: ForgetsEvents | None = None,
 ) -> CleanUp:
     """Do one bounded pass; what is beyond the batch waits for the next.
 
-    The inbox comes last: nothing waits for it.
+    What is old comes last: nothing waits for it.
     """
     freed, changed = _free_leases(leases, messages, clock() - grace)
     resent, abandoned = _revive_runs(commits, messages, clock(), silence, silence_of_backfills)
     pruned = inbox.prune(before=clock() - DELIVERIES_KEPT, limit=MOST_PRUNED) if inbox else 0
-    return CleanUp(freed, changed, freed + resent, abandoned, pruned)
+    forgotten, held = _forget_a_day(events, clock() - EVENTS_KEPT) if events else (0, 0)
+    return CleanUp(freed, changed, freed + resent, abandoned, pruned, forgotten, held)
+
+
+def _forget_a_day(events: ForgetsEvents, before: datetime) -> tuple[int, int]:
+    try:
+        return (0 if events.forget(before=before.date()) is None else 1), 0
+    except DatabaseUnavailable:
+        return 0, 1
 
 
 def _free_leases(leases: Leases, messages: Messages, before: datetime) -> tuple[int, int]:

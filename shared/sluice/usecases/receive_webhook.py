@@ -9,10 +9,10 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from sluice.core.budget import Clock
 from sluice.core.errors import (
@@ -25,9 +25,12 @@ from sluice.core.errors import (
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.keys import StreamKey
 from sluice.core.webhooks import (
+    Answer,
     InboxEntry,
     News,
+    Portion,
     Refusal,
+    Taken,
     VerifiedDelivery,
     WebhookRefused,
     WebhookRequest,
@@ -48,11 +51,21 @@ class PushSource(Protocol):
     @property
     def scheme(self) -> Scheme: ...
 
-    def news(self, client_id: str, delivery: VerifiedDelivery) -> News | None:
+    def news(self, client_id: str, delivery: VerifiedDelivery) -> News | Sequence[News] | None:
         """What the delivery asks for, under its own event id; None for a topic that nothing here needs.
 
-        RowRejected when it cannot be told.
+        Several, each under the delivery's id, a slash and more, where one message would not hold it. RowRejected
+        when it cannot be told.
         """
+        ...
+
+
+@runtime_checkable
+class Answers(Protocol):
+    """What a ``PushSource`` has beside that when its vendor wants answers of its own."""
+
+    def answer(self, delivery: VerifiedDelivery, taken: Taken, detail: str | None) -> Answer:
+        """What to answer to a delivery that was believed. Success only when it was taken ``SAFELY``."""
         ...
 
 
@@ -136,6 +149,16 @@ STATUS = {
 }
 
 
+TAKEN = {
+    Reception.QUEUED: Taken.SAFELY,
+    Reception.REPEATED: Taken.SAFELY,
+    Reception.IGNORED: Taken.SAFELY,
+    Reception.UNREADABLE: Taken.NEVER,
+    Reception.UNAVAILABLE: Taken.NOT_NOW,
+}
+"""Of a delivery that was believed; one that was refused has no entry, and no source is asked what to answer."""
+
+
 @dataclass(frozen=True, slots=True)
 class Receipt:
     """What happened, for one line of the log and the metrics.
@@ -152,13 +175,21 @@ class Receipt:
     topic: str | None = None
     sent_at: datetime | None = None
     detail: str | None = None
+    answer: Answer | None = None
 
     @property
     def status(self) -> int:
         """The answer's HTTP status: of all refusals only size has its own, which its sender knows."""
+        if self.answer is not None:
+            return self.answer.status
         if self.refusal is Refusal.TOO_LARGE:
             return 413
         return STATUS[self.reception]
+
+    @property
+    def body(self) -> Mapping[str, Any] | None:
+        """What the answer says as JSON; None where a status says it all."""
+        return None if self.answer is None else self.answer.body
 
 
 def receive_webhook(request: WebhookRequest, kit: Kit) -> Receipt:
@@ -169,11 +200,19 @@ def receive_webhook(request: WebhookRequest, kit: Kit) -> Receipt:
     now = kit.clock()
     try:
         delivery = _believed(request, kit, now)
-        return _accept(request, delivery, kit, now)
     except WebhookRefused as refused:
         return Receipt(Reception.REFUSED, _source_of(request, kit), refusal=refused.reason)
     except RetryLater as error:
         return Receipt(Reception.UNAVAILABLE, _source_of(request, kit), detail=str(error))
+    try:
+        receipt = _accept(request, delivery, kit, now)
+    except RetryLater as error:
+        receipt = Receipt(Reception.UNAVAILABLE, request.source, detail=str(error))
+    source = kit.sources[request.source]
+    if not isinstance(source, Answers):
+        return receipt
+    answer = source.answer(delivery, TAKEN[receipt.reception], receipt.detail)
+    return replace(receipt, answer=answer)
 
 
 def _source_of(request: WebhookRequest, kit: Kit) -> str:
@@ -218,17 +257,21 @@ def _accept(
         return _receipt(Reception.UNREADABLE, request, delivery, detail=str(error))
     if news is None:
         return _receipt(Reception.IGNORED, request, delivery)
-    _require_own(news, request, delivery)
+    parts = news if isinstance(news, Sequence) else (news,)
+    for part in parts:
+        _require_own(part, request, delivery)
     entry = InboxEntry(request.client_id, request.source, delivery.event_id)
-    return _receipt(_hand_on(news, entry, kit, now), request, delivery)
+    return _receipt(_hand_on(parts, entry, kit, now), request, delivery)
 
 
-def _hand_on(news: News, entry: InboxEntry, kit: Kit, now: datetime) -> Reception:
-    """Note, queue, note that it is queued. Two repetitions at the same moment may both be queued."""
+def _hand_on(parts: Sequence[News], entry: InboxEntry, kit: Kit, now: datetime) -> Reception:
+    """Note, queue, note that it is queued. Two repetitions at the same moment may both be queued; of several
+    parts, those that were queued before we died are queued again."""
     if kit.inbox.note(entry, now):
         return Reception.REPEATED
     reach(FaultPoint.WEBHOOK_NOTED)
-    kit.queue.ask_to_apply(news, received_at=now)
+    for part in parts:
+        kit.queue.ask_to_apply(part, received_at=now)
     reach(FaultPoint.WEBHOOK_QUEUED)
     # From here the message is safe, which is what the answer promises. At worst a repetition is queued.
     with suppress(RetryLater):
@@ -239,7 +282,8 @@ def _hand_on(news: News, entry: InboxEntry, kit: Kit, now: datetime) -> Receptio
 
 def _require_own(news: News, request: WebhookRequest, delivery: VerifiedDelivery) -> None:
     """A client's delivery speaks of that client's rows, whatever its source made of the payload."""
-    named = (news.key.client_id, news.key.source, news.event_id)
+    event_id = news.event_id.partition("/")[0] if isinstance(news, Portion) else news.event_id
+    named = (news.key.client_id, news.key.source, event_id)
     if named != (request.client_id, request.source, delivery.event_id):
         raise InvariantBroken(
             f"a delivery of {request.client_id}#{request.source} became news of {news.key}"

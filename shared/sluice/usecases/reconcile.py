@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from sluice.core.budget import Budget
 from sluice.core.errors import RequestRefused, WaitForVendor
 from sluice.core.fault_points import FaultPoint, reach
-from sluice.core.ports import Commits, Stream
+from sluice.core.ports import Commits, ReadsTogether, Stream
 from sluice.core.records import Cursor, Reconcile
 from sluice.core.removal import Candidate, Missing
 from sluice.core.slices import Claim
@@ -63,6 +63,8 @@ def _judge(
     budget: Budget,
 ) -> Judgement:
     judgement = Judgement(claim.cursor)
+    if isinstance(stream, ReadsTogether):
+        stream.expect(candidates)
     for candidate in candidates:
         if budget.spent:
             break

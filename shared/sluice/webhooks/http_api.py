@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import json
 from collections.abc import Mapping
 from typing import Any
 
@@ -24,9 +25,13 @@ def request_of(event: Mapping[str, Any]) -> WebhookRequest:
     )
 
 
-def answer_of(status: int) -> dict[str, Any]:
-    """A status and nothing else: whoever is refused reads no reason."""
-    return {"statusCode": status, "headers": {"cache-control": "no-store"}, "body": ""}
+def answer_of(status: int, body: Mapping[str, Any] | None = None) -> dict[str, Any]:
+    """A status and nothing else, unless its vendor wants JSON: whoever is refused reads no reason."""
+    headers = {"cache-control": "no-store"}
+    if body is None:
+        return {"statusCode": status, "headers": headers, "body": ""}
+    headers["content-type"] = "application/json"
+    return {"statusCode": status, "headers": headers, "body": json.dumps(body)}
 
 
 def _body(text: str, *, is_base64: bool) -> bytes:

@@ -6,7 +6,7 @@ import io
 import json
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import asdict, replace
 from typing import Any
 
 import pytest
@@ -15,6 +15,7 @@ from sluice.core.keys import StreamKey
 from sluice.core.slices import Counts, EndpointTraffic, Outcome, SliceReport, Traffic
 from sluice.observability import count_clean_up, count_plan, count_slice, logger, metrics
 from sluice.observability.counts import percentile
+from sluice.usecases.clean_up import CleanUp
 
 REPORT = SliceReport(
     Outcome.COMMITTED,
@@ -192,9 +193,10 @@ def test_a_plan_is_counted(logged: Lines, counted: Lines) -> None:
 
 
 def test_a_clean_up_is_counted(logged: Lines, counted: Lines) -> None:
-    count_clean_up({"freed": 1, "changed": 2, "resent": 3, "abandoned": 4, "pruned": 5})
+    count_clean_up(asdict(CleanUp(1, 2, 3, 4, 5, 6)))
     assert values_of(counted()[0]) == {
-        "LeasesFreed": [1.0], "MessagesResent": [3.0], "RunsAbandoned": [4.0], "DeliveriesPruned": [5.0]
+        "LeasesFreed": [1.0], "MessagesResent": [3.0], "RunsAbandoned": [4.0], "DeliveriesPruned": [5.0],
+        "DaysForgotten": [6.0],
     }  # fmt: skip
     assert logged()[0]["changed"] == 2
 

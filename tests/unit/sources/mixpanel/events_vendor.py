@@ -11,6 +11,7 @@ import hashlib
 import json
 import re
 import zlib
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime, timedelta
@@ -45,6 +46,8 @@ class Sent:
     more: tuple[tuple[str, Any], ...] = ()
 
     def exported(self, zone: str) -> int:
+        if zone == "UTC":
+            return int(self.at.timestamp())
         return int(self.at.astimezone(ZoneInfo(zone)).replace(tzinfo=UTC).timestamp())
 
     def identity(self, zone: str) -> tuple[str, str, int, str]:
@@ -96,12 +99,14 @@ class Mixpanel:
     twice: bool = False
     keys: set[str] = field(default_factory=lambda: {KEY})
     asked: list[httpx.URL] = field(default_factory=list)
+    times: Counter[str] = field(default_factory=Counter)
 
     def transport(self, _connections: int = 1) -> httpx.MockTransport:
         return httpx.MockTransport(self.answer)
 
     def answer(self, request: httpx.Request) -> httpx.Response:
-        before = self.asked.count(request.url)
+        before = self.times[str(request.url)]
+        self.times[str(request.url)] += 1
         self.asked.append(request.url)
         spoilt = self.spoil(request, before) if self.spoil else None
         response = spoilt if spoilt is not None else self.right(request)
@@ -130,8 +135,8 @@ class Mixpanel:
             if each.shown_at <= now
             and each.at <= now
             and (names is None or each.event in names)
-            and first <= datetime.fromtimestamp(each.exported(self.zone), UTC).date() <= last
             and (bounds is None or bounds[0] <= each.exported(self.zone) < bounds[1])
+            and first <= datetime.fromtimestamp(each.exported(self.zone), UTC).date() <= last
         ]
         return [*found, *found[::-1]] if self.twice else found
 

@@ -215,7 +215,7 @@ BROKEN: dict[str, tuple[dict[str, Any], str]] = {
     "page as text": ({"page": "0"}, "page is"),
     "page true": ({"page": True}, "page is"),
     "no page_size": ({"page_size": None}, "page_size is"),
-    "page_size 0": ({"page_size": 0}, "page_size is 0"),
+    "page_size 0": ({"page_size": 0, "results": []}, "page_size is 0"),
     "more than page_size": ({"page_size": 3}, "has 10 rows"),
     "no total": ({"total": None}, "total is"),
     "total below 0": ({"total": -1}, "total is"),

@@ -1,0 +1,1 @@
+"""Mixpanel: raw events, profiles and cohorts of a project."""

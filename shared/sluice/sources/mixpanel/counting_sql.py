@@ -1,0 +1,125 @@
+"""Counters from stored events: added as events are inserted, replaced over a window, or recomputed to compare.
+
+Numbers are added up by Postgres, one row per subscriber, in the order of keys.
+"""
+
+from __future__ import annotations
+
+from typing import LiteralString
+
+from sluice.core.records import Derivation
+
+_GAINED: LiteralString = """
+totals AS (
+  SELECT distinct_id, count(*) AS events, min(occurred_at) AS first_at, max(occurred_at) AS last_at
+    FROM chosen GROUP BY distinct_id),
+sums AS (
+  SELECT distinct_id, jsonb_object_agg(name, total) AS counters
+    FROM (SELECT c.distinct_id, a.key AS name, trim_scale(sum(a.value::numeric)) AS total
+            FROM chosen c, jsonb_each_text(c.effects -> 'add') a GROUP BY c.distinct_id, a.key) each
+   GROUP BY distinct_id),
+raised AS (
+  SELECT c.distinct_id, jsonb_object_agg(f.flag, true) AS flags
+    FROM chosen c, jsonb_array_elements_text(c.effects -> 'set') f (flag) GROUP BY c.distinct_id),
+gained AS (
+  SELECT distinct_id, coalesce(counters, '{}') AS counters, coalesce(flags, '{}') AS flags, events, first_at, last_at
+    FROM totals LEFT JOIN sums USING (distinct_id) LEFT JOIN raised USING (distinct_id))
+"""
+
+COUNT = Derivation(
+    "mixpanel counters",
+    """
+WITH chosen AS MATERIALIZED (
+  SELECT e.distinct_id, e.occurred_at, e.effects
+    FROM public.mixpanel_events e JOIN written w ON w.id = e.event_id
+   WHERE e.client_id = %(client_id)s AND e.inserted_at = now()
+     AND e.event_id >= (SELECT min(id COLLATE "C") FROM written)
+     AND e.event_id <= (SELECT max(id COLLATE "C") FROM written)),"""
+    + _GAINED
+    + """
+INSERT INTO public.mixpanel_subscribers AS s
+       (client_id, distinct_id, counters, flags, events_processed, first_event_time, last_event_time, updated_at)
+SELECT %(client_id)s, distinct_id, counters, flags, events, first_at, last_at, now() FROM gained ORDER BY distinct_id
+ON CONFLICT (client_id, distinct_id) DO UPDATE
+   SET counters = sluice.added_counters(s.counters, excluded.counters), flags = s.flags || excluded.flags,
+       events_processed = s.events_processed + excluded.events_processed,
+       first_event_time = least(s.first_event_time, excluded.first_event_time),
+       last_event_time = greatest(s.last_event_time, excluded.last_event_time), updated_at = now()""",
+)
+"""Adds up what this very transaction inserted. Unlike other derivations it may not be run for a row again, so it
+looks at ``inserted_at``: a row that was there before counted before."""
+
+_EXPECTED: LiteralString = (
+    """
+WITH chosen AS MATERIALIZED (
+  SELECT distinct_id, occurred_at, effects FROM public.mixpanel_events
+   WHERE client_id = %(client_id)s AND event_id >= %(since)s AND event_id < %(until)s),"""
+    + _GAINED
+    + """, forgotten AS (
+  SELECT * FROM public.mixpanel_forgotten WHERE client_id = %(client_id)s AND %(since)s = ''),
+expected AS (
+  SELECT distinct_id, sluice.added_counters(coalesce(g.counters, '{}'), coalesce(f.counters, '{}')) AS counters,
+         coalesce(g.flags, '{}') || coalesce(f.flags, '{}') AS flags,
+         coalesce(g.events, 0) + coalesce(f.events_processed, 0) AS events,
+         least(g.first_at, f.first_event_time) AS first_at, greatest(g.last_at, f.last_event_time) AS last_at
+    FROM gained g FULL JOIN forgotten f USING (distinct_id))
+"""
+)
+"""What counters should be by the stored events with ``since`` <= key < ``until``. From '' on it is all that there ever
+were: with what the days that were dropped had counted."""
+
+ALL = ("", "~")
+"""``since`` and ``until`` of all events: keys begin with a digit."""
+
+REPLACE = Derivation(
+    "mixpanel counters anew",
+    _EXPECTED
+    + """, replaced AS (
+  INSERT INTO public.mixpanel_subscribers AS s
+         (client_id, distinct_id, counters, flags, events_processed, first_event_time, last_event_time, updated_at)
+  SELECT %(client_id)s, distinct_id, counters, flags, events, first_at, last_at, now() FROM expected
+   ORDER BY distinct_id
+  ON CONFLICT (client_id, distinct_id) DO UPDATE
+     SET counters = excluded.counters, flags = s.flags || excluded.flags,
+         events_processed = excluded.events_processed,
+         first_event_time = least(s.first_event_time, excluded.first_event_time),
+         last_event_time = greatest(s.last_event_time, excluded.last_event_time), updated_at = now()
+   WHERE (s.counters, s.events_processed) IS DISTINCT FROM (excluded.counters, excluded.events_processed)
+      OR s.flags IS DISTINCT FROM s.flags || excluded.flags
+      OR excluded.first_event_time < s.first_event_time OR excluded.last_event_time > s.last_event_time
+  RETURNING 1),
+emptied AS (
+  UPDATE public.mixpanel_subscribers s SET counters = '{}', events_processed = 0, updated_at = now()
+   WHERE s.client_id = %(client_id)s AND (s.counters <> '{}' OR s.events_processed <> 0)
+     AND NOT EXISTS (SELECT FROM expected e WHERE e.distinct_id = s.distinct_id)
+  RETURNING 1)
+SELECT (SELECT count(*) FROM replaced) AS subscribers_recounted,
+       (SELECT count(*) FROM emptied) AS subscribers_emptied""",
+)
+"""Counters become those of a window, or of all events. Flags and first and last times only ever widen."""
+
+DIFFERENCES: LiteralString = (
+    _EXPECTED
+    + """, compared AS (
+  SELECT distinct_id,
+         s.counters, s.flags, s.events_processed, s.first_event_time, s.last_event_time,
+         coalesce(e.counters, '{}') AS expected_counters, coalesce(e.flags, '{}') AS expected_flags,
+         coalesce(e.events, 0) AS expected_events, e.first_at AS expected_first, e.last_at AS expected_last,
+         %(since)s <> '' AS of_window
+    FROM expected e
+    FULL JOIN (SELECT * FROM public.mixpanel_subscribers WHERE client_id = %(client_id)s) s USING (distinct_id)),
+different AS (
+  SELECT * FROM compared
+   WHERE counters IS DISTINCT FROM expected_counters OR events_processed IS DISTINCT FROM expected_events
+      OR CASE WHEN of_window THEN flags IS DISTINCT FROM flags || expected_flags
+              OR expected_first < first_event_time OR expected_last > last_event_time
+              ELSE (flags, first_event_time, last_event_time)
+                   IS DISTINCT FROM (expected_flags, expected_first, expected_last) END)
+SELECT distinct_id, counters, flags, events_processed, first_event_time, last_event_time,
+       expected_counters, expected_flags, expected_events, expected_first, expected_last,
+       count(*) OVER () AS differences, (SELECT count(*) FROM compared) AS subscribers
+  FROM different ORDER BY distinct_id LIMIT %(limit)s
+"""
+)
+"""Subscribers whose row is not what the stored events say, with both. Of a window (``since`` not empty) flags and times
+may go beyond it."""
