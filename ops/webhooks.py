@@ -84,9 +84,9 @@ class SigningSecrets:
         texts = self._texts(name)
         return texts[0] if texts else None
 
-    def add(self, name: str) -> str:
+    def add(self, name: str, make: Callable[[], str] = new_secret) -> str:
         """A new one before the one that there was, if any: both count until the next is added."""
-        made, before = new_secret(), self._texts(name)
+        made, before = make(), self._texts(name)
         hide(made)
         text = "\n".join([made, *(before or [])[: MOST_SECRETS - 1]])
         try:

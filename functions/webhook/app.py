@@ -14,4 +14,4 @@ from sluice.webhooks.http_api import answer_of, request_of
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     receipt = wiring.receive_webhook(request_of(event))
     count_webhook(receipt)
-    return answer_of(receipt.status)
+    return answer_of(receipt.status, receipt.body)

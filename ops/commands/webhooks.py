@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ops import webhooks_by_hand as by_hand
 from ops.commands.teaching import examples
 from ops.failures import CommandFailed
 from ops.shipbob_subscriptions import ShipBobSubscriptions
@@ -66,7 +67,8 @@ def ensure_them(
     """Make or repair each account's subscription: its address, topics and secret. Safe to repeat.
 
     Secrets are made here, stored in Secrets Manager and shown nowhere. Subscriptions that somebody else made
-    are left alone. Exits with 1 when an account could not be brought in line; the others are.
+    are left alone. Where a vendor can only be told by hand, says what to enter.
+    Exits with 1 when an account could not be brought in line; the others are.
     """
     target = find_target(context.obj)
     secrets = SigningSecrets(target.aws("secretsmanager"))
@@ -75,14 +77,27 @@ def ensure_them(
         done = ensure(account, subscriptions, secrets, rotate=rotate, act=not dry_run)
         return plan_lines(account, done, done=not dry_run)
 
-    _each(target, client, url, bring_in_line)
+    _each(
+        target,
+        client,
+        url,
+        bring_in_line,
+        lambda account: by_hand.entered(account, secrets, rotate=rotate, act=not dry_run),
+    )
 
 
 @app.command("list", epilog=examples("sluice webhooks list", "sluice webhooks list --client acme"))
 def list_them(context: typer.Context, client: Client = None, url: Url = None) -> None:
     """Show what each account is subscribed to, and what `ensure` would say of it."""
     target = find_target(context.obj)
-    _each(target, client, url, lambda account, found: listed_lines(account, found.listed()))
+    secrets = SigningSecrets(target.aws("secretsmanager"))
+    _each(
+        target,
+        client,
+        url,
+        lambda account, found: listed_lines(account, found.listed()),
+        lambda account: by_hand.listed(account, secrets),
+    )
 
 
 def _each(
@@ -90,6 +105,7 @@ def _each(
     client: str | None,
     url: str | None,
     look: Callable[[Account, Subscriptions], Iterator[str]],
+    look_by_hand: Callable[[Account], Iterator[str]],
 ) -> None:
     """One account after the other; one that fails keeps none of the others waiting."""
     base = _checked(url or target.name("SLUICE_WEBHOOK_URL"), target)
@@ -97,9 +113,8 @@ def _each(
     accounts = accounts_of(target.registry.show(), base, client)
     for account in accounts:
         try:
-            with _subscriptions(target, account) as subscriptions:
-                for line in look(account, subscriptions):
-                    console.print(printable(line), soft_wrap=True, markup=False)
+            for line in _lines(target, account, look, look_by_hand):
+                console.print(printable(line), soft_wrap=True, markup=False)
         except (CommandFailed, SluiceError) as error:
             failed.append(str(account))
             console.print(printable(f"{account}: {error}"), style="red", soft_wrap=True)
@@ -109,6 +124,19 @@ def _each(
         raise CommandFailed(
             f"{len(failed)} of {len(accounts)} accounts failed: {', '.join(failed)}"
         )
+
+
+def _lines(
+    target: Target,
+    account: Account,
+    look: Callable[[Account, Subscriptions], Iterator[str]],
+    look_by_hand: Callable[[Account], Iterator[str]],
+) -> Iterator[str]:
+    if account.wanted.source in by_hand.BY_HAND:
+        yield from look_by_hand(account)
+        return
+    with _subscriptions(target, account) as subscriptions:
+        yield from look(account, subscriptions)
 
 
 def _subscriptions(target: Target, account: Account) -> AbstractContextManager[Subscriptions]:

@@ -20,9 +20,10 @@ from sluice.core.ports import Stream
 from sluice.core.switches import Pause
 from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.inbox import PostgresInbox
+from sluice.postgres.portions import PostgresPortions
 from sluice.postgres.pushes import PostgresPushes
 from sluice.sources.connections import VendorConnections
-from sluice.sources.pushes import PUSH_SOURCES
+from sluice.sources.pushes import PUSH_SOURCES, statements_of
 from sluice.sources.registry import check_settings, open_stream
 from sluice.usecases import apply_hint, receive_webhook
 from sluice.webhooks.client_secrets import ClientWebhookSecrets
@@ -80,7 +81,7 @@ class Receiver:
         with self.lock:  # one environment serves one request at a time
             receipt = receive_webhook.receive_webhook(request_of(event), self._kit)
             self.receipts.append(receipt)
-        return answer_of(receipt.status)
+        return answer_of(receipt.status, receipt.body)
 
     @property
     def receptions(self) -> Counter[str]:
@@ -92,6 +93,7 @@ class Receiver:
         kit = apply_hint.Kit(
             inbox=self._inbox,
             pushes=PostgresPushes(self.connection),
+            portions=PostgresPortions(self.connection, statements_of),
             queue=self.queue,
             messages=self.messages,
             deliveries=_NoDeliveries(),
@@ -143,9 +145,13 @@ def listening(receiver: Receiver) -> Iterator[Receiver]:
             body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
             headers = {name.lower(): value for name, value in self.headers.items()}
             answer = receiver.handle(self.path, headers, body)
+            said = answer["body"].encode()
             self.send_response(answer["statusCode"])
-            self.send_header("Content-Length", "0")
+            for name, value in answer["headers"].items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(said)))
             self.end_headers()
+            self.wfile.write(said)
 
         def log_message(self, *_: Any) -> None:
             """Tests look at receipts."""

@@ -87,3 +87,13 @@ def test_the_registry_shows_and_compares_the_name(write: Write) -> None:
     lines = list(change_lines(changes(registry, fewer)))
     assert "           webhook_secret: sluice/webhooks/acme/shipbob -> unset" in lines
     assert lines[-1] == "0 to add, 2 to change, 0 to disable, 0 as they are"
+
+
+def test_a_source_that_is_told_of_something_beside_its_streams_may_have_them(write: Write) -> None:
+    """Mixpanel's cohorts: no stream of its is pushed, and each of them stands for the account."""
+    told = PUSHED.replace("shipbob:", "mixpanel:").replace("orders:", "events:")
+    told = told.replace("products:", "profiles:").replace(
+        "      streams:", "      settings: {project_id: 77}\n      streams:"
+    )
+    settings = stream_settings(read_clients_file(write(told)))
+    assert {s.webhook_secret for s in settings} == {"sluice/webhooks/acme/shipbob"}
