@@ -24,7 +24,17 @@ IDLE_S = 3
 
 def main() -> int:
     """Work until nothing more is asked for."""
-    calls = {service: aws_calls(wiring.aws(service)) for service in ("dynamodb", "sqs")}
+    sys.stdout.write(json.dumps(work(counted_calls())) + "\n")
+    return 0
+
+
+def counted_calls() -> dict[str, Counter[str]]:
+    """This process's calls from now on, by service; to be asked for once."""
+    return {service: aws_calls(wiring.aws(service)) for service in ("dynamodb", "sqs")}
+
+
+def work(calls: dict[str, Counter[str]]) -> dict[str, Any]:
+    """Do slices until a run is over; what that cost, with ``calls`` as they are then."""
     reports: list[SliceReport] = []
     began, cpu_began = time.monotonic(), time.process_time()
     while not reports or not _is_over():
@@ -36,9 +46,7 @@ def main() -> int:
             sys.stderr.write(f"{report.outcome}: {report.detail}\n")
         if report.outcome is Outcome.RUN_FAILED:
             break
-    figures = _figures(reports, time.monotonic() - began, time.process_time() - cpu_began, calls)
-    sys.stdout.write(json.dumps(figures) + "\n")
-    return 0
+    return _figures(reports, time.monotonic() - began, time.process_time() - cpu_began, calls)
 
 
 def _one_slice() -> SliceReport | None:

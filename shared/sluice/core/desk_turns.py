@@ -78,10 +78,13 @@ class Rush:
     asked_ms: int
     spare: Turns | None = None
 
+    def lasts(self, now: datetime) -> bool:
+        """Was this worker's last refusal a moment ago?"""
+        return 0 <= moment_ms(now) - self.asked_ms < SPARE_LIFE_MS
+
     def wants_next(self, now: datetime) -> int:
         """Twice as many as last time, if that was a moment ago."""
-        lasts = 0 <= moment_ms(now) - self.asked_ms < SPARE_LIFE_MS
-        return min(2 * self.wanted, MOST_AT_ONCE) if lasts else 1
+        return min(2 * self.wanted, MOST_AT_ONCE) if self.lasts(now) else 1
 
 
 def turns_at_once(line: Line, wanted: int) -> int:

@@ -67,6 +67,11 @@ class ClientDesks:
             self.rushes[line] = Rush(wanted, moment_ms(now), answer.spare)
         return answer
 
+    def refused_just_now(self, client_id: str, priority: Priority) -> bool:
+        """Did this worker refuse such a message a moment ago, so that it may well refuse the next one too?"""
+        rush = self.rushes.get((client_id, priority))
+        return rush is not None and rush.lasts(self.clock())
+
     def _hand_out(self, line: tuple[str, Priority], now: datetime) -> ComeBack | None:
         """A turn that this worker was given beforehand."""
         rush = self.rushes.get(line)

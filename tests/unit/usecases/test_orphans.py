@@ -8,7 +8,9 @@ from datetime import timedelta
 import pytest
 
 from sluice.core.errors import QueueUnavailable
+from sluice.core.priorities import Priority
 from sluice.core.slices import Delivery, Outcome
+from sluice.usecases.admission import ClientDesks
 from sluice.usecases.kit import LEASE_MARGIN
 from tests.memory.deliveries import MemoryDeliveries
 from tests.memory.leases import StateItem
@@ -35,6 +37,44 @@ def test_it_is_told_first_of_all(world: World) -> None:
     item = world.leases.items.setdefault(KEY, StateItem())
     item.owner, item.until = "busy", world.clock() + timedelta(seconds=80)
     assert world.run(delivery=MESSAGE).outcome is Outcome.LEASE_HELD
+    assert world.deliveries.coming_back == {"m1": INVOCATION}
+
+
+def desks_with_full_client(world: World) -> ClientDesks:
+    """A worker's desks; the client's slots are taken for an hour."""
+    until = world.clock() + timedelta(hours=1)
+    for number in range(world.rules.most_running):
+        other = ClientDesks(world.book, world.clock, world.rules)
+        other.admit(KEY.client_id, f"busy {number}", Priority.SCHEDULE, until)
+    return ClientDesks(world.book, world.clock, world.rules)
+
+
+def test_it_is_told_before_the_desk_is_asked(world: World) -> None:
+    """A worker may die at the desk, too."""
+    kit = world.kit(desks=desks_with_full_client(world))
+    assert world.run(kit=kit, delivery=MESSAGE).outcome is Outcome.IN_LINE
+    assert world.deliveries.coming_back == {"m1": INVOCATION}
+
+
+def test_in_a_flood_it_is_told_once_the_desk_let_it_in(world: World) -> None:
+    """Who refused such a message a moment ago spares the next the call; a moment later it no longer does."""
+    desks = desks_with_full_client(world)
+    kit = world.kit(desks=desks)
+    world.run(kit=kit)
+    assert world.run(kit=kit, delivery=MESSAGE).outcome is Outcome.IN_LINE
+    assert world.deliveries.coming_back == {}
+    for number in range(world.rules.most_running):
+        desks.leave(KEY.client_id, f"busy {number}", timedelta(seconds=1))
+    called = next(sent.message for sent in world.messages.sent)
+    assert world.run(called, kit, MESSAGE).outcome is Outcome.COMMITTED
+    assert world.deliveries.coming_back == {"m1": INVOCATION}
+
+
+def test_a_rush_ends_after_two_seconds(world: World) -> None:
+    kit = world.kit(desks=desks_with_full_client(world))
+    world.run(kit=kit)
+    world.clock.advance(seconds=2)
+    world.run(kit=kit, delivery=MESSAGE)
     assert world.deliveries.coming_back == {"m1": INVOCATION}
 
 
