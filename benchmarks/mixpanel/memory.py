@@ -1,6 +1,6 @@
 """Memory: one day of events streamed by one worker process, slice after slice.
 
-The vendor's limits are off: at 60 requests an hour, each of at most 50,000 events, a day of millions takes hours.
+The vendor's limits are off: at 60 requests an hour, each of at most 30,000 events, a day of millions takes hours.
 Here 300,000 took one to two minutes on two shared cores.
 """
 
@@ -27,7 +27,7 @@ LONGEST = "SELECT max(fetch_ms), max(merge_ms), max(rows_read) FROM sluice.commi
 
 def options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=int, default=5_000_000, help="of the day (5,000,000)")
-    parser.add_argument("--most-rows", type=int, default=50_000, help="of one answer (50,000)")
+    parser.add_argument("--most-rows", type=int, default=30_000, help="of one answer (30,000)")
 
 
 def measure(told: argparse.Namespace, say: Say) -> Found:

@@ -66,7 +66,7 @@ class MixpanelSettings(BaseModel):
     longest: timedelta = Field(default=7 * DAY, ge=SECOND, le=31 * DAY)
     reread_days: Days = 5
     reread_every: timedelta = Field(default=DAY, ge=timedelta(minutes=10), le=30 * DAY)
-    most_rows: int = Field(default=50_000, ge=1, le=200_000)
+    most_rows: int = Field(default=30_000, ge=1, le=200_000)
     slice_requests: int = Field(default=20, ge=1, le=1_000)
     exports_per_hour: int = Field(default=EXPORTS_PER_HOUR, ge=1, le=100_000)
 
