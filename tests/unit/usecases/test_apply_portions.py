@@ -17,7 +17,7 @@ from sluice.core.webhooks import Portion
 from sluice.messages import ApplyMessage
 from sluice.usecases.apply_hint import ApplyReport, Kit, Outcome, apply_push
 from sluice.usecases.waiting import MOST_ATTEMPTS
-from tests.unit.usecases.test_apply_hint import LEFT, NOW, Desk, Opener
+from tests.unit.usecases.hinting import LEFT, NOW, Desk, Opener
 
 KEY = StreamKey("acme", "mixpanel", "cohort_members")
 PAUSE = Pause(Scope.parse("acme"), NOW, "ann")
