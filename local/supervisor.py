@@ -28,7 +28,7 @@ from local.places import Places, free_port, write_env
 from local.postgres import Database, Postgres
 from local.processes import Program, StackFailed, kill_processes_of, start
 
-VENDORS = {"cars": "cars vendor", "shipbob": "ShipBob"}
+VENDORS = {"cars": "cars vendor", "shipbob": "ShipBob", "mixpanel": "Mixpanel"}
 """The simulated vendors: the module of each under ``local.vendors``, and what people call it."""
 
 RECEIVERS = 3

@@ -217,7 +217,11 @@ def _secret_faults(parsed: ClientsFile, allowed: Allowed) -> Iterator[Fault]:
 
 
 def _with_durations(settings: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: parse_duration(value) for name, value in settings.items()}
+    """Also in settings that lie within others; what stands in a list is never a duration."""
+    return {
+        name: _with_durations(value) if isinstance(value, dict) else parse_duration(value)
+        for name, value in settings.items()
+    }
 
 
 def _invalid(document: Document, found: Sequence[Fault]) -> SettingInvalid:

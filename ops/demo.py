@@ -1,4 +1,4 @@
-"""The demo: three clients' cars and three ShipBob merchants through the real template, on one machine.
+"""The demo: cars, ShipBob merchants and a Mixpanel project through the real template, on one machine.
 
 Ends with tables, checks against the vendors' truth, and nothing left running.
 """
@@ -18,10 +18,12 @@ from local.places import PROJECT
 from local.processes import StackFailed
 from local.stack import Stack
 from local.vendors.cars.control import CarsVendorControl
+from local.vendors.mixpanel.control import MixpanelControl
 from local.vendors.shipbob.control import ShipBobControl
 from ops.acceptance import check_line
 from ops.clients_file import Allowed, ClientsFile, read_clients_file
 from ops.demo_cars import CarsDemo
+from ops.demo_mixpanel import MixpanelDemo
 from ops.demo_shipbob import ShipBobDemo
 from ops.demo_stage import DemoResult, Stage
 from ops.failures import CommandFailed
@@ -53,7 +55,8 @@ def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
 
 
 def _show(target: Target, folder: Path, console: Console, result: DemoResult) -> None:
-    """ShipBob's first load goes on beside the cars, and is looked at after them."""
+    """The first loads of the others go on beside the cars, and are looked at after them. Mixpanel's second pass
+    goes on beside ShipBob, which has waits of its own; it is over before seconds of pushes are counted."""
     with ExitStack() as opened:
         connection = opened.enter_context(target.database())
         clients = demo_clients(target.names, result.cars, folder)
@@ -61,11 +64,16 @@ def _show(target: Target, folder: Path, console: Console, result: DemoResult) ->
         stage = Stage(target, connection, console, clients, memory, result)
         at_cars = opened.enter_context(CarsVendorControl(target.name("VENDOR_CARS_URL")))
         at_shipbob = opened.enter_context(ShipBobControl(target.name("VENDOR_SHIPBOB_URL")))
+        at_mixpanel = opened.enter_context(MixpanelControl(target.name("VENDOR_MIXPANEL_URL")))
         cars, shipbob = CarsDemo(stage, at_cars), ShipBobDemo(stage, at_shipbob)
-        cars.prepare()
-        shipbob.prepare()
+        mixpanel = MixpanelDemo(stage, at_mixpanel)
+        for part in (cars, shipbob, mixpanel):
+            part.prepare()
         if cars.run():
-            shipbob.run()
+            mixpanel.begin()
+            shipbob.load()
+            mixpanel.end()
+            shipbob.push()
 
 
 @contextmanager
@@ -91,7 +99,7 @@ def demo_clients(names: Mapping[str, str], cars: int, folder: Path) -> ClientsFi
     """The demo's clients file with the simulated vendors' addresses filled in, and small enough slices
     that even a small demo shows several."""
     text = CLIENTS_FILE.read_text(encoding="utf-8")
-    for name in ("VENDOR_CARS_URL", "VENDOR_SHIPBOB_URL"):
+    for name in ("VENDOR_CARS_URL", "VENDOR_SHIPBOB_URL", "VENDOR_MIXPANEL_URL"):
         text = text.replace(f"${{{name}}}", names[name])
     text = text.replace("${SLICE_ROWS}", str(min(10_000, max(cars // 4, 250))))
     path = folder / "clients.demo.yaml"

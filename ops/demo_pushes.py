@@ -21,6 +21,7 @@ from ops.webhooks import SigningSecrets, accounts_of, ensure, plan_lines
 
 T = TypeVar("T")
 
+SHIPBOB = "shipbob"
 FIRST = 3
 PUSHED = 40
 EVERY_S = 0.6
@@ -66,10 +67,12 @@ class PushesDemo:
         self.stage.console.print()
 
     def _subscribe(self) -> None:
-        """A subscription and a signing secret for each account."""
+        """A subscription and a signing secret for each account at ShipBob."""
         target = self.stage.target
         base, secrets = target.name("SLUICE_WEBHOOK_URL"), target.aws("secretsmanager")
         for account in accounts_of(target.registry.show(), base, None):
+            if account.wanted.source != SHIPBOB:
+                continue
             token = secrets.get_secret_value(SecretId=account.secret)["SecretString"]
             version = account.settings["version"]
             with ShipBobSubscriptions(self.vendor.base_url, version, token) as subscriptions:

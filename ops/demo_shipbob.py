@@ -13,14 +13,14 @@ from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import MerchantSpec, NewWorld
 from ops.acceptance import completed
 from ops.clients_file import StreamSetting
-from ops.demo_pushes import PushesDemo
+from ops.demo_pushes import SHIPBOB, PushesDemo
 from ops.demo_stage import Stage
 from ops.follow import Watch
 from ops.run_figures import RunFigures
 from ops.sheets import Sheet, column
-from ops.truth_shipbob import Compared, Truth
+from ops.truth import Compared
+from ops.truth_shipbob import Truth
 
-SHIPBOB = "shipbob"
 LATER = ("timelines", "transactions")
 """Streams that go on from what others read: which parcels are under way, and whose a reference is."""
 
@@ -73,8 +73,8 @@ class ShipBobDemo:
         self.stage.say(f"the simulated ShipBob has {counts}")
         self._first = self.stage.watch(self._streams_but(LATER), full=False)
 
-    def run(self) -> None:
-        """Everything after the cars."""
+    def load(self) -> None:
+        """Everything after the cars, up to the comparison."""
         if self._first is None:
             raise RuntimeError("prepare() comes first")
         first = self.stage.follow("ShipBob: first load", self._first, lambda _: "for a worker")
@@ -82,6 +82,9 @@ class ShipBobDemo:
         later = self._later()
         self._completed(later, "timelines and charges were read")
         self._compare()
+
+    def push(self) -> None:
+        """Seconds are counted: nothing else should be at work."""
         PushesDemo(self.stage, self.vendor, self.merchants, self.parent).run()
 
     @property
@@ -140,10 +143,10 @@ def token_of(client_id: str) -> str:
     return f"demo-token-{client_id}"
 
 
-def truth_sheet(compared: Sequence[Compared]) -> Sheet:
+def truth_sheet(compared: Sequence[Compared], vendor: str = "ShipBob") -> Sheet:
     """A row for each kind of each client: what lies here, and what the vendor has."""
     return Sheet(
-        "ShipBob: what is stored, against the vendor's truth",
+        f"{vendor}: what is stored, against the vendor's truth",
         [
             column("client", [each.client_id for each in compared], 0, left=True),
             column("kind", [each.kind for each in compared], 0, left=True),

@@ -41,6 +41,15 @@ class Difference:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """One kind of one client. ``kind`` is what people read."""
+
+    client_id: str
+    kind: str
+    found: Difference
+
+
 def compare_cars(
     connection: psycopg.Connection[Any],
     client_id: str,

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import INTERNAL, Kind
-from ops.truth import Difference, difference, streamed
+from ops.truth import Compared, Difference, difference, streamed
 
 Connection = psycopg.Connection[Any]
 Document = dict[str, Any]
@@ -43,15 +43,6 @@ MERCHANTS = (
 )
 TRANSACTIONS = Stored("transactions", "shipbob_transactions", "transaction_id")
 INVOICES = Stored("invoices", "shipbob_invoices", "invoice_id")
-
-
-@dataclass(frozen=True, slots=True)
-class Compared:
-    """One kind of one client. ``kind`` is what people read."""
-
-    client_id: str
-    kind: str
-    found: Difference
 
 
 @dataclass(frozen=True, slots=True)

@@ -52,7 +52,7 @@ def demo(
         Path | None, typer.Option("--json", help="Write all figures to this file as well.")
     ] = None,
 ) -> None:
-    """Sync three simulated catalogues twice, and check them.
+    """Sync simulated vendors (cars, ShipBob, Mixpanel), and compare every table with their truth.
 
     Everything goes through the real template, on an embedded AWS and Postgres.
 

@@ -96,6 +96,7 @@ def test_it_listens_on_loopback_only(deployed: Deployed) -> None:
             "AWS_ENDPOINT_URL",
             "VENDOR_CARS_URL",
             "VENDOR_SHIPBOB_URL",
+            "VENDOR_MIXPANEL_URL",
         )
     }
     assert told <= {port for _, port in addresses}
@@ -136,8 +137,8 @@ def test_the_endpoints_are_for_the_owner_only(deployed: Deployed) -> None:
     """Throw-away credentials stand in it."""
     env = deployed.stack.places.env
     assert stat.S_IMODE(env.stat().st_mode) == 0o600
-    there = {"DATABASE_URL", "AWS_ENDPOINT_URL", "VENDOR_CARS_URL", "VENDOR_SHIPBOB_URL"}
-    assert there <= set(deployed.names)
+    vendors = {f"VENDOR_{vendor}_URL" for vendor in ("CARS", "SHIPBOB", "MIXPANEL")}
+    assert {"DATABASE_URL", "AWS_ENDPOINT_URL", *vendors} <= set(deployed.names)
 
 
 def test_a_database_that_is_given_is_used(

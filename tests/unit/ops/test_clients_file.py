@@ -258,26 +258,59 @@ def test_loopback_addresses_are_for_the_embedded_stack(write: Write) -> None:
     assert len(faults_of(path)) == 1
 
 
+WATCHED = """\
+clients:
+  folio:
+    mixpanel:
+      secret: sluice/folio/mixpanel
+      settings:
+        project_id: 77
+        lookback: 3h
+        profiles: {every: 6h}
+        count:
+          Waited: [{add: waits, when: {property: length, equals: 5m}}]
+      streams:
+        events: {cadence: 5m}
+"""
+
+
+def test_durations_are_read_wherever_settings_lie_but_in_lists(write: Write) -> None:
+    """What a list of conditions compares with is a text, and stays one."""
+    (setting,) = stream_settings(read_clients_file(write(WATCHED)))
+    assert (setting.settings["lookback"], setting.settings["profiles"]["every"]) == ("PT3H", "PT6H")
+    (effect,) = setting.settings["count"]["Waited"]
+    assert effect["when"]["equals"] == "5m"
+
+
 def test_the_example_is_a_right_file() -> None:
     """What everybody copies first."""
     parsed = read_clients_file(PROJECT / "clients.example.yaml")
-    (setting,) = stream_settings(parsed)
-    assert setting.settings["base_url"] == "https://auctionsapi.com"
+    settings = {str(each.key): each.settings for each in stream_settings(parsed)}
+    assert settings["harbour-motors#cars#cars"]["base_url"] == "https://auctionsapi.com"
+    assert settings["folio#mixpanel#events"]["time_zone"] == "America/New_York"
+    assert settings["folio#mixpanel#profiles"]["profiles"]["at"] == "23:30:00"
+    assert len(settings) == 3
     assert parsed.acceptance.error_rate == 0.05
 
 
 @pytest.mark.parametrize(("cars", "slice_rows"), [(100, 250), (20_000, 5_000), (200_000, 10_000)])
 def test_the_demos_file_is_right_at_every_size(tmp_path: Path, cars: int, slice_rows: int) -> None:
-    """Three clients, both shapes, slices small enough that even a small demo has several; and ShipBob's four."""
+    """Three clients, both shapes, slices small enough that even a small demo has several; ShipBob's four;
+    and an app with both of Mixpanel's streams, whose cohorts are pushed."""
     addresses = {
         "VENDOR_CARS_URL": "http://127.0.0.1:4711",
         "VENDOR_SHIPBOB_URL": "http://127.0.0.1:4712",
+        "VENDOR_MIXPANEL_URL": "http://127.0.0.1:4713",
     }
     parsed = demo_clients(addresses, cars, tmp_path)
     everything = stream_settings(parsed)
     settings = [s for s in everything if s.key.source == "cars"]
     others = {s.key.client_id for s in everything if s.key.source == "shipbob"}
     assert len(others) == 4
+    app = [s for s in everything if s.key.source == "mixpanel"]
+    assert [s.key.stream for s in app] == ["events", "profiles"]
+    assert {s.webhook_secret for s in app} == {"sluice/webhooks/folio-mixpanel"}
+    assert {s.settings["profiles"]["every"] for s in app} == {"P1D"}
     assert [s.settings["shape"] for s in settings] == ["page", "page", "scroll"]
     assert [s.settings["page_size"] for s in settings] == [250, 100, 1000]
     assert {s.settings["slice_rows"] for s in settings} == {slice_rows}

@@ -24,6 +24,7 @@ CLIENTS = ("harbour-motors", "ridge-auto", "delta-fleet")
 NAMES = {
     "VENDOR_CARS_URL": "http://127.0.0.1:4711",
     "VENDOR_SHIPBOB_URL": "http://127.0.0.1:4712",
+    "VENDOR_MIXPANEL_URL": "http://127.0.0.1:4713",
 }
 
 

@@ -11,13 +11,13 @@ from ops.demo import demo_clients
 from ops.demo_pushes import middle_and_most, pushes_sheet
 from ops.demo_shipbob import rules_sheet, truth_sheet
 from ops.sheets import Sheet
-from ops.truth import Difference
-from ops.truth_shipbob import Compared
+from ops.truth import Compared, Difference
 from tests.unit.ops.figures import Pipe
 
 NAMES = {
     "VENDOR_CARS_URL": "http://127.0.0.1:4711",
     "VENDOR_SHIPBOB_URL": "http://127.0.0.1:4712",
+    "VENDOR_MIXPANEL_URL": "http://127.0.0.1:4713",
 }
 
 
