@@ -92,7 +92,7 @@ mutants: setup ## Break the engine in every small way; fails when one survives u
 
 # --- Running ------------------------------------------------------------------------------------------
 
-demo: setup ## Three clients' catalogues through the real template, twice (CARS=200000 for full size)
+demo: setup ## Cars, ShipBob and Mixpanel for some clients through the real template, twice (CARS=200000 for full size)
 	$(BIN)/sluice demo $(DEMO_ARGS)
 
 up: setup ## Start the embedded stack and leave it running
