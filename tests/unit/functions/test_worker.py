@@ -16,7 +16,7 @@ DESK = {
     "page": {"S": json.dumps({"running": {}})},
     "written_as": {"S": "somebody"},
 }
-ADMITTED = ("GetItem", "GetItem", "UpdateItem", "ChangeMessageVisibility")
+ADMITTED = ("GetItem", "ChangeMessageVisibility", "GetItem", "UpdateItem")
 MESSAGE = {"client_id": "acme", "source": "cars", "stream": "cars", "reason": "continuation"}
 ENTRY: dict[str, Any] = {
     "stream_key": {"S": "acme#cars#cars"},
