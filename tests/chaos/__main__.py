@@ -61,7 +61,7 @@ def main() -> int:
     options = _options()
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, lambda *_: sys.exit(130))
-    there = kinds(say, pushes=options.merchants > 0)
+    there = kinds(say, pushes=options.merchants + options.projects > 0)
     chosen = {name: make for name, make in there.items() if name in (options.only or [name])}
     if not chosen:
         say("none of these kinds is there")
@@ -177,6 +177,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--merchants", type=int, default=3, choices=range(5), help="of ShipBob's; 0: without it"
     )
+    parser.add_argument(
+        "--projects", type=int, default=2, choices=range(3), help="of Mixpanel's; 0: without it"
+    )
     parser.add_argument("--record", action="store_true", help="into docs/results/faults.md")
     options = parser.parse_args()
     if options.minutes is None and options.rounds is None:
@@ -185,7 +188,7 @@ def _options() -> argparse.Namespace:
 
 
 def _size(options: argparse.Namespace) -> Size:
-    return Size(clients=options.clients, merchants=options.merchants)
+    return Size(clients=options.clients, merchants=options.merchants, projects=options.projects)
 
 
 say: Callable[[str], None] = lambda text: print(text, flush=True)  # noqa: E731, T201

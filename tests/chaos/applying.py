@@ -12,10 +12,11 @@ from sluice.core.steering import BookSwitches
 from sluice.dynamo.book import DynamoBook
 from sluice.messages import ApplyMessage
 from sluice.postgres.inbox import PostgresInbox
+from sluice.postgres.portions import PostgresPortions
 from sluice.postgres.pushes import PostgresPushes
 from sluice.queues.deliveries import SqsDeliveries
 from sluice.queues.pushes import SqsPushQueue
-from sluice.sources.pushes import PUSH_SOURCES
+from sluice.sources import pushes
 from sluice.usecases import apply_hint, receive_webhook
 from sluice.webhooks.client_secrets import ClientWebhookSecrets
 from sluice.webhooks.http_api import request_of
@@ -51,7 +52,7 @@ class Applying:
         """A request as the gateway hands it on; what became of it and the answer's status."""
         here = self._environment
         kit = receive_webhook.Kit(
-            sources=PUSH_SOURCES,
+            sources=pushes.PUSH_SOURCES,
             secrets=self._secrets,
             inbox=PostgresInbox(here.commits.connection),
             queue=self._queue,
@@ -59,7 +60,7 @@ class Applying:
         )
         receipt = receive_webhook.receive_webhook(request_of(json.loads(task["body"])), kit)
         outcome = receipt.refusal or receipt.reception
-        return {"outcome": f"webhook.{outcome}", "status": receipt.status}
+        return {"outcome": f"webhook.{outcome}", "status": receipt.status, "body": receipt.body}
 
     def apply(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """A message of the queue of pushes."""
@@ -74,6 +75,7 @@ class Applying:
             looked=self._looked,
             clock=here.clock,
             chance=here.chance,
+            portions=PostgresPortions(here.commits.connection, pushes.statements_of),
         )
         message = ApplyMessage.model_validate_json(task["body"])
         delivery = Delivery(task["message_id"], task["receipt"], QUEUE)

@@ -26,6 +26,13 @@ class Control:
     breakers: Sequence[str]
 
 
+def instead(place: Any, name: str, what: Any) -> None:
+    """Put it in the place of what has that name there; a name that is gone is a control without effect."""
+    if not hasattr(place, name):
+        raise LookupError(f"{place.__name__} has no {name} now; mend this control")
+    setattr(place, name, what)
+
+
 def _claim() -> None:
     """Whoever asks last holds the fence, however old its token."""
     condition = "AND fencing_token < %(token)s"
@@ -67,8 +74,8 @@ def _length() -> None:
     from tests.memory.events import Events  # not above: an older engine has no facts
 
     Events.check_length = lambda _self, _numbers, _announced: None  # type: ignore[method-assign,assignment]
-    answers._require_length = lambda _response, _received: None  # type: ignore[assignment]
-    answers._Gzip.finish = lambda _self: None  # type: ignore[method-assign]
+    instead(answers, "require_length", lambda _response, _received: None)
+    instead(answers._Gzip, "finish", lambda _self: None)
 
 
 ANYBODY = "attribute_exists(stream_key) OR fencing_token = :token OR lease_owner = :owner"
@@ -84,11 +91,11 @@ def _watermark() -> None:
     leases.NOBODY_ELSES = ANYBODY  # type: ignore[misc]
 
 
-def _of_pushes(name: str) -> Callable[[], None]:
-    """Of the module that an older engine cannot import."""
+def _of(module: str, name: str) -> Callable[[], None]:
+    """Of a module that an older engine cannot import."""
 
     def take_away() -> None:
-        getattr(import_module("tests.chaos.shipbob_controls"), name)()
+        getattr(import_module(f"tests.chaos.{module}"), name)()
 
     return take_away
 
@@ -100,9 +107,14 @@ CONTROLS = {
     "length": Control(_length, ("vendor",)),
     "release": Control(_release, ("zombies", "kills")),
     "watermark": Control(_watermark, ("zombies", "kills")),
-    "inbox": Control(_of_pushes("inbox"), ("pushes", "duplicates")),
-    "derivation": Control(_of_pushes("derivation"), ("commit_cut", "kills")),
-    "signature": Control(_of_pushes("signature"), ("pushes",)),
+    "inbox": Control(_of("shipbob_controls", "inbox"), ("pushes", "duplicates")),
+    "derivation": Control(_of("shipbob_controls", "derivation"), ("commit_cut", "kills")),
+    "signature": Control(_of("shipbob_controls", "signature"), ("pushes",)),
+    "counted_once": Control(_of("mixpanel_controls", "counted_once"), ("kills",)),
+    "identity": Control(_of("mixpanel_controls", "identity"), ("kills",)),
+    "end_of_stream": Control(_of("mixpanel_controls", "end_of_stream"), ("vendor",)),
+    "lookback": Control(_of("mixpanel_controls", "lookback"), ("kills",)),
+    "whole_list": Control(_of("mixpanel_controls", "whole_list"), ("pushes", "kills")),
 }
 
 

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 QUEUE = "slices"
 
 SEVERAL_STREAMS = DeskRules(most_running=5)
-"""Of a client with five streams. A refused message comes back in whole seconds, which are minutes in scaled time:
+"""Of a client with several streams. A refused message comes back in whole seconds, which are minutes in scaled time:
 ticks and cleanup would take it for lost by then, and ask again."""
 
 
@@ -67,7 +67,7 @@ class Engine:
             commits=here.commits,
             messages=here.messages,
             deliveries=self._deliveries,
-            desks=self._wide_desks if message.source == "shipbob" else self._desks,
+            desks=self._wide_desks if message.source in ("shipbob", "mixpanel") else self._desks,
             switches=self._switches,
             streams=here.streams,
             clock=here.clock,

@@ -8,7 +8,9 @@ import time
 from collections.abc import Sequence
 
 from local.vendors.cars.models import Fault, FaultKind, Mutation
+from local.vendors.mixpanel import faults as mixpanel_faults
 from local.vendors.shipbob import faults as shipbob_faults
+from tests.chaos.mixpanel_world import MixpanelWorld
 from tests.chaos.shipbob_world import ShipBobWorld
 from tests.chaos.stand import Stand
 
@@ -36,6 +38,20 @@ _SAID = {shipbob_faults.FaultKind(word) for word in ("unauthorized", "forbidden"
 _UNTRUE = {shipbob_faults.FaultKind.NOT_FOUND}
 SHIPBOB_FAILS = sorted((shipbob_faults.REFUSALS | shipbob_faults.DELIVERIES) - _SAID - _UNTRUE)
 SHIPBOB_LIES = sorted(shipbob_faults.CONTENTS | _SAID)
+
+_Kind = mixpanel_faults.FaultKind
+MIXPANEL_SAYS = sorted({_Kind.UNAUTHORIZED, _Kind.FORBIDDEN})
+MIXPANEL_EXPORTS = sorted(mixpanel_faults.EXPORTS)
+MIXPANEL_FAILS = sorted(
+    (mixpanel_faults.REFUSALS | mixpanel_faults.DELIVERIES).difference(
+        MIXPANEL_SAYS, MIXPANEL_EXPORTS, {_Kind.MALFORMED_JSON}
+    )
+)
+"""Without a spoilt line: one that is told twice is a reject, as it should be, and its event is missing."""
+MIXPANEL_LIES = sorted(mixpanel_faults.PAGES)
+LATER_PAGES = tuple(range(1, 100))
+"""Lies are about pages after the first. A profile is asked for by its id on a first page, and a lie that is told
+twice there would be believed."""
 
 
 class Duplicates:
@@ -79,6 +95,9 @@ class Vendor:
         if stand.shipbob is not None:
             stand.shipbob.control.clear_stats()
             self._break_shipbob(stand.shipbob)
+        if stand.mixpanel is not None:
+            stand.mixpanel.control.clear_stats()
+            self._break_mixpanel(stand.mixpanel)
 
     def disturb(self) -> None:
         """Each answer is drawn for itself."""
@@ -96,6 +115,12 @@ class Vendor:
             shipbob.control.clear_faults()
             for token in shipbob.tokens.values():
                 self._stand.clear_account(token, "shipbob")
+        mixpanel = self._stand.mixpanel
+        if mixpanel is not None:
+            self._served += sum(mixpanel.control.stats().faults.values())
+            mixpanel.control.clear_faults()
+            for account in mixpanel.accounts:
+                self._stand.clear_account(account, "mixpanel")
 
     def counts(self) -> dict[str, int]:
         return {"vendor.faulty_answers": self._served}
@@ -114,6 +139,23 @@ class Vendor:
                 retry_after_s=self._random.choice((None, 1)),
                 delay_ms=self._random.choice((0, 20, 100)),
                 at_bytes=self._random.choice((None, 1024 * self._random.randrange(1, 20))),
+                size_bytes=1024 * 1024,
+            )
+
+    def _break_mixpanel(self, world: MixpanelWorld) -> None:
+        """The same; what an export lacks at its end is tried in each round. The last project's credentials are
+        refused for once: then nothing is asked for it until the round is over."""
+        chosen = [*MIXPANEL_EXPORTS, *self._random.sample(MIXPANEL_FAILS, 4)]
+        lies = self._random.sample(MIXPANEL_LIES, 2)
+        for kind in (*chosen, *lies, self._random.choice(MIXPANEL_SAYS)):
+            world.control.set_fault(
+                kind,
+                probability=self.share / (20 if kind in MIXPANEL_SAYS else 5),
+                pages=LATER_PAGES if kind in MIXPANEL_LIES else (),
+                projects=(world.projects[-1].spec.id,) if kind in MIXPANEL_SAYS else (),
+                seed=self._random.randrange(1_000_000),
+                delay_ms=self._random.choice((0, 20, 100)),
+                at_bytes=self._random.choice((None, None, 700)),
                 size_bytes=1024 * 1024,
             )
 

@@ -13,7 +13,7 @@ from psycopg.rows import dict_row
 
 from ops.truth import compare_cars
 from sluice.core.keys import StreamKey
-from tests.chaos import facts, shipbob_oracle
+from tests.chaos import facts, mixpanel_oracle, shipbob_oracle
 from tests.chaos.shipbob_world import LATER
 from tests.chaos.stand import Stand
 from tests.chaos.timing import SLOWER
@@ -22,7 +22,7 @@ PATIENCE_S = 60.0 * SLOWER
 """Within this, a calm system has finished: about ten times what it takes on a loaded machine."""
 
 PASSES_S = 900.0
-"""Between two rounds, where there is a ShipBob."""
+"""Between two rounds, where there is a vendor that pushes."""
 
 _LINKS = """
 WITH linked AS (
@@ -53,8 +53,13 @@ _NOTED = "SELECT event_id FROM sluice.inbox"
 _POSITIONS = "SELECT stream_key, seq, cursor, fencing_token FROM sluice.sync_commit"
 
 
-def settle(stand: Stand) -> list[str]:
-    """Let everything come to rest, then ask for full reads and wait for them. Faults say what did not."""
+def settle(stand: Stand, *, rewound: bool = False) -> list[str]:
+    """Let everything come to rest, then ask for full reads and wait for them. Faults say what did not.
+
+    ``rewound``: the database went back in time, and pushes that were acknowledged are lost with it.
+    """
+    if stand.mixpanel is not None:
+        stand.mixpanel.cohorts.end()
     for source in stand.event_sources:
         source.forget_late()
         source.bring_back()
@@ -63,7 +68,9 @@ def settle(stand: Stand) -> list[str]:
         if not _until(lambda: _at_rest(stand, rows)):
             return [f"cannot come to rest within {PATIENCE_S:.0f} s: {_unrest(stand, rows)}"]
         found = [f"lease audit: {fault}" for fault in stand.aws_proxy.audit.faults()]
-        _let_time_stand(stand)
+        if stand.mixpanel is not None:
+            found += mixpanel_oracle.missed(stand.mixpanel, rows)
+        found += _let_time_stand(stand, rewound=rewound)
         for keys in _in_turn(stand):
             stand.settled_at = datetime.fromtimestamp(stand.now_s(), UTC)
             for key in keys:
@@ -75,14 +82,22 @@ def settle(stand: Stand) -> list[str]:
     return found
 
 
-def _let_time_stand(stand: Stand) -> None:
-    """For ShipBob: parcels go on while time runs. Before that, so much passes that nothing is too young to be
-    judged, and that the timelines read most often are due again."""
+def _let_time_stand(stand: Stand, *, rewound: bool) -> list[str]:
+    """For vendors whose worlds go on while time runs. Before that, so much passes that nothing is too young to be
+    judged, and that the timelines read most often are due again. Cohorts are pushed a last time."""
+    if not stand.worlds:
+        return []
+    stand.move_time_on(PASSES_S)
+    stand.aws_proxy.audit.forget()
     if stand.shipbob is not None:
-        stand.move_time_on(PASSES_S)
-        stand.aws_proxy.audit.forget()
         stand.shipbob.settled()
-        stand.shipbob.hold()
+    found: list[str] = []
+    if stand.mixpanel is not None:
+        anew = rewound or stand.mixpanel.skewed
+        found += stand.mixpanel.cohorts.bring_up_to_date(anew=anew)
+    for world in stand.worlds:
+        world.hold()
+    return found
 
 
 def _in_turn(stand: Stand) -> list[list[StreamKey]]:
@@ -108,17 +123,19 @@ def faults(stand: Stand) -> Iterator[str]:
             difference = compare_cars(rows, client.client_id, truth)
             if not difference.equal:
                 yield f"{client.key}: {difference}"
-        if stand.shipbob is not None:
-            yield from shipbob_oracle.faults(stand.shipbob, rows, stand.settled_at)
-            yield from _push_faults(stand, rows)
+        yield from _world_faults(stand, rows)
     yield from (f"lease audit: {fault}" for fault in stand.aws_proxy.audit.faults())
     stand.aws_proxy.audit.forget()
     if bugs := stand.tally.take_bugs():
         yield from (f"a bug in a worker: {bug}" for bug in bugs)
 
 
-def _push_faults(stand: Stand, rows: psycopg.Connection[dict[str, Any]]) -> Iterator[str]:
-    """Deliveries that count although nobody should believe them."""
+def _world_faults(stand: Stand, rows: psycopg.Connection[dict[str, Any]]) -> Iterator[str]:
+    """Of vendors that push; and deliveries that count although nobody should believe them."""
+    if stand.shipbob is not None:
+        yield from shipbob_oracle.faults(stand.shipbob, rows, stand.settled_at)
+    if stand.mixpanel is not None:
+        yield from mixpanel_oracle.faults(stand.mixpanel, rows)
     noted = {row["event_id"] for row in rows.execute(_NOTED).fetchall()}
     for event_id in sorted(stand.forged & noted):
         yield f"the delivery {event_id} was forged, and the inbox has it"
@@ -191,8 +208,10 @@ def _unread(
             at = cursor.get("crawled_at")
             if at is None or datetime.fromisoformat(at) < since:
                 yield f"{key}: a full read was asked for at {since} and the last began {at}"
-        elif key not in stand.event_vendors and (why := shipbob_oracle.unread(key, cursor, since)):
-            yield why
+        elif key not in stand.event_vendors:
+            judge = mixpanel_oracle if key.source == "mixpanel" else shipbob_oracle
+            if why := judge.unread(key, cursor, since):
+                yield why
 
 
 def _state_faults(stand: Stand, rows: psycopg.Connection[dict[str, Any]]) -> Iterator[str]:

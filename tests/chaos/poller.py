@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import psycopg
 
 from tests.chaos.database import ChaosDatabase
+from tests.chaos.mixpanel_poller import MixpanelPoller
+from tests.chaos.row_poller import RowPoller
 from tests.chaos.shipbob_poller import ShipBobPoller
 from tests.chaos.workers import ZOMBIE_S
 
@@ -31,10 +33,10 @@ Items = Callable[[], list[dict[str, Any]]]
 
 class FencePoller:
     """Looks all the time. ``items`` reads the state table; ``heed_leads`` is false where a backup of it
-    may have brought old leads back. ``beside`` looks at ShipBob's rows meanwhile, where there are any."""
+    may have brought old leads back. ``beside`` look at vendors' rows meanwhile."""
 
     def __init__(
-        self, database: ChaosDatabase, items: Items, beside: ShipBobPoller | None = None
+        self, database: ChaosDatabase, items: Items, beside: Sequence[RowPoller] = ()
     ) -> None:
         self.beside = beside
         self._database = database
@@ -53,14 +55,14 @@ class FencePoller:
 
     def __enter__(self) -> FencePoller:
         self._thread.start()
-        if self.beside is not None:
-            self.beside.start()
+        for each in self.beside:
+            each.start()
         return self
 
     def __exit__(self, *_: object) -> None:
         self._ended.set()
-        if self.beside is not None:
-            self.beside.stop()
+        for each in self.beside:
+            each.stop()
         self._thread.join(20)
 
     def take_faults(self) -> list[str]:
@@ -68,7 +70,7 @@ class FencePoller:
         if self._broken_by:
             raise self._broken_by[0]
         found, self.faults = self.faults, []
-        return found + (self.beside.take_faults() if self.beside is not None else [])
+        return found + [fault for each in self.beside for fault in each.take_faults()]
 
     def look(self) -> None:
         """One look: the state table first, so that what it says was committed before Postgres is asked."""
@@ -133,6 +135,9 @@ class FencePoller:
 
 def watching(stand: Stand) -> FencePoller:
     """Whoever looks at this stand all the time."""
-    world = stand.shipbob
-    beside = ShipBobPoller(stand.database, world) if world is not None else None
+    beside: list[RowPoller] = []
+    if stand.shipbob is not None:
+        beside.append(ShipBobPoller(stand.database, stand.shipbob))
+    if stand.mixpanel is not None:
+        beside.append(MixpanelPoller(stand.database, stand.mixpanel))
     return FencePoller(stand.database, stand.state_items, beside)

@@ -22,7 +22,12 @@ from tests.chaos.event_source import Delivery, EventSource
 from tests.chaos.workers import Ended, Worker
 
 WEBHOOK, APPLY = "webhook", "apply"
-DIED, NOBODY = 502, 504
+
+Reply = tuple[int, Mapping[str, Any] | None]
+"""A status, and the JSON that its vendor wants with it."""
+
+DIED: Reply = (502, None)
+NOBODY: Reply = (504, None)
 
 ANSWER_S = 10.0
 """Below what the vendor waits for an answer."""
@@ -36,12 +41,13 @@ class PushSource(EventSource):
     """The event source of the queue of pushes, and the gateway's way to workers. ``applied`` counts how often
     a delivery was applied for the first time, by its id; ``receptions`` what requests became."""
 
+    answer_s: float = ANSWER_S
     applied: Counter[str] = field(default_factory=Counter)
     _calls: list[Delivery] = field(default_factory=list)
     _answers: dict[str, SimpleQueue[Ended]] = field(default_factory=dict)
 
-    def call(self, event: Mapping[str, Any]) -> int:
-        """One request to a worker; the status that it answers."""
+    def call(self, event: Mapping[str, Any]) -> Reply:
+        """One request to a worker, and what it answers. One that found no worker in time is given to none later."""
         call = Delivery(json.dumps(event), str(uuid.uuid4()), "", WEBHOOK, WEBHOOK, is_copy=True)
         answer: SimpleQueue[Ended] = SimpleQueue()
         with self._change:
@@ -51,10 +57,14 @@ class PushSource(EventSource):
             self._calls.append(call)
             self._change.notify()
         try:
-            ended = answer.get(timeout=ANSWER_S)
+            ended = answer.get(timeout=self.answer_s)
         except Empty:
+            with self._change:
+                if call in self._calls:
+                    self._calls.remove(call)
+                    del self._answers[call.message_id]
             return NOBODY
-        return DIED if ended.failed else int(ended.answer["status"])
+        return DIED if ended.failed else (int(ended.answer["status"]), ended.answer["body"])
 
     def stop(self) -> None:
         """Who still waits for an answer is told that there is nobody."""
@@ -103,7 +113,7 @@ class Gateway:
     """An HTTP API on loopback: ``POST /webhooks/{source}/{client_id}``."""
 
     def __init__(self) -> None:
-        self.call: Callable[[Mapping[str, Any]], int] = lambda _: NOBODY
+        self.call: Callable[[Mapping[str, Any]], Reply] = lambda _: NOBODY
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(
@@ -126,10 +136,13 @@ class Gateway:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-                status = gateway.call(_event(self.path, dict(self.headers.items()), body))
+                status, said = gateway.call(_event(self.path, dict(self.headers.items()), body))
+                answer = b"" if said is None else json.dumps(said).encode()
                 self.send_response(status)
-                self.send_header("Content-Length", "0")
+                self.send_header("Content-Type", "application/json")
+                self.send_header("Content-Length", str(len(answer)))
                 self.end_headers()
+                self.wfile.write(answer)
 
             def handle(self) -> None:
                 try:

@@ -13,7 +13,6 @@ from sluice.core.keys import StreamKey
 from tests.chaos import oracle
 from tests.chaos.breakers import Breaker
 from tests.chaos.poller import FencePoller
-from tests.chaos.shipbob_world import SOURCE
 from tests.chaos.stand import Stand
 from tests.chaos.timing import TIMES
 
@@ -22,8 +21,8 @@ MUTATED_AT_ONCE = 3
 MOST_GONE = 12
 """Cars that leave a catalogue in one round: fewer than the delete brake holds back."""
 
-TIMELINES_SHARE = 0.2
-"""Of the ticks: so often, a person asks for all timelines of a merchant."""
+ASKED_SHARE = 0.2
+"""Of the ticks: so often, a person asks for all timelines of a merchant, or for all of a project."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +67,8 @@ class Rounds:
         seconds = seconds or chance.uniform(self.shortest_s, self.longest_s)
         self.present = f"round {number} {'+'.join(names)}"
         poller.heed_leads = "restore_dynamo" not in names
+        if self.stand.mixpanel is not None:
+            self.stand.mixpanel.skewed = "skew" in names
         self._break([self.kinds[name]() for name in names], seconds, chance)
         calm = time.monotonic()
         found = self._look(poller)
@@ -87,8 +88,7 @@ class Rounds:
         stand = self.stand
         self._gone = {}
         self._incarnation = stand.database.incarnation
-        if stand.shipbob is not None:
-            stand.shipbob.release()
+        stand.begin_round()
         stand.event_source.conditions.calm = False
         begun: list[Breaker] = []
         try:
@@ -112,7 +112,7 @@ class Rounds:
             if time.monotonic() >= tick_at:
                 tick_at = time.monotonic() + TIMES.tick_every_s
                 self._change_catalogues(chance)
-                self._change_parcels(chance)
+                self._change_worlds(chance)
                 self.progress(self)
             for breaker in breakers:
                 breaker.disturb()
@@ -131,21 +131,24 @@ class Rounds:
             )
             stand.vendor.mutate(client.api_key, wanted)
 
-    def _change_parcels(self, chance: random.Random) -> None:
-        """ShipBob's world goes on; now and then a person asks for all timelines, which are due in minutes only."""
+    def _change_worlds(self, chance: random.Random) -> None:
+        """Vendors' worlds go on; now and then a person asks for all of what is due in minutes or days only."""
         stand = self.stand
-        if stand.shipbob is None:
-            return
-        stand.shipbob.change(chance)
-        if chance.random() < TIMELINES_SHARE:
-            key = StreamKey(chance.choice(stand.shipbob.names), SOURCE, "timelines")
+        asked: list[StreamKey] = []
+        if stand.shipbob is not None:
+            stand.shipbob.change(chance)
+            asked += [k for k in stand.shipbob.keys if k.stream == "timelines"]
+        if stand.mixpanel is not None:
+            stand.mixpanel.change(chance)
+            asked += stand.mixpanel.keys
+        if asked and chance.random() < ASKED_SHARE:
             now = datetime.fromtimestamp(stand.now_s(), UTC)
-            stand.messages.ask_for_slice(key, reason="manual", full_since=now)
+            stand.messages.ask_for_slice(chance.choice(asked), reason="manual", full_since=now)
 
     def _look(self, poller: FencePoller) -> list[str]:
         stand = self.stand
         self.present += ", calming down"
-        found = oracle.settle(stand)
+        found = oracle.settle(stand, rewound=stand.database.incarnation != self._incarnation)
         found += oracle.faults(stand)
         found += poller.take_faults()
         found += self._applied_twice()

@@ -10,19 +10,21 @@ import psycopg
 from psycopg.rows import TupleRow
 
 from sluice.core.records import PushEvent, Table
-from sluice.core.webhooks import Presented
+from sluice.core.webhooks import Portion, Presented
 from sluice.postgres import connection as postgres_connection
-from sluice.postgres import derivations, pushes
+from sluice.postgres import derivations, portions, pushes
 from sluice.webhooks import verifying
+from tests.chaos.controls import instead
 
 
 def inbox() -> None:
     """A delivery is new each time that it comes."""
 
-    def always(tx: psycopg.Connection[Any], event: PushEvent) -> bool:
+    def always(tx: psycopg.Connection[Any], event: PushEvent | Portion) -> bool:
         return True
 
-    pushes._is_new = always
+    instead(pushes, "_is_new", always)
+    instead(portions, "_is_new", always)
 
 
 def derivation() -> None:
@@ -54,7 +56,7 @@ def derivation() -> None:
                 follow(tx, table, client_id)
         waiting.clear()
 
-    derivations.follow = later
+    instead(derivations, "follow", later)
     postgres_connection.PostgresConnection.transaction = transaction  # type: ignore[method-assign]
 
 
@@ -64,4 +66,4 @@ def signature() -> None:
     def believe(scheme: verifying.Scheme, secrets: Sequence[str], presented: Presented) -> None:
         return None
 
-    verifying._require_signature = believe
+    instead(verifying, "_require_signature", believe)

@@ -5,22 +5,15 @@ Unless the database itself went back in time.
 
 from __future__ import annotations
 
-import threading
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-import psycopg
-from psycopg.rows import dict_row
-
 from tests.chaos.database import ChaosDatabase
+from tests.chaos.row_poller import RowPoller, Rows
 from tests.chaos.shipbob_oracle import live_rows_put_away
 from tests.chaos.shipbob_world import ShipBobWorld
 
-POLL_S = 0.4
-
-Rows = psycopg.Connection[dict[str, Any]]
 States = Mapping[str, Any]
 
 
@@ -67,80 +60,33 @@ WATCHED = (
 )
 
 
-class ShipBobPoller:
-    """Looks all the time, from ``start`` to ``stop``."""
+class ShipBobPoller(RowPoller):
+    """Compares with the last look."""
 
     def __init__(self, database: ChaosDatabase, world: ShipBobWorld) -> None:
-        self._database, self._world = database, world
+        super().__init__(database)
+        self._world = world
         self._seen: Mapping[str, States] = {}
         self._incarnation = database.incarnation
-        self._looking = threading.Lock()
-        self._ended = threading.Event()
-        self._thread = threading.Thread(target=self._poll, daemon=True)
-        self._broken_by: list[BaseException] = []
-        self.faults: list[str] = []
-        self.looks = 0
 
-    def start(self) -> None:
-        self._thread.start()
+    def forget(self) -> None:
+        self._seen = {}
 
-    def stop(self) -> None:
-        self._ended.set()
-        self._thread.join(20)
-
-    def take_faults(self) -> list[str]:
-        """What was seen since this was asked last; raises what ended the looking."""
-        if self._broken_by:
-            raise self._broken_by[0]
-        found, self.faults = self.faults, []
-        return found
-
-    @contextmanager
-    def left_alone(self) -> Iterator[None]:
-        """Nobody looks during the block, nor compares with what was before it: rows are damaged by hand."""
-        with self._looking:
-            yield
-            self._seen = {}
-
-    def look(self) -> None:
-        """One look, compared with the last one."""
-        with self._looking:
-            self._look()
-
-    def _look(self) -> None:
+    def _see(self, rows: Rows) -> None:
         incarnation = self._database.incarnation
-        found = self._states()
-        if found is None or incarnation != self._database.incarnation:
+        states: dict[str, States] = {
+            each.what: {row["id"]: row["state"] for row in rows.execute(each.query)}
+            for each in WATCHED
+        }
+        put_away = list(live_rows_put_away(self._world, rows))
+        if incarnation != self._database.incarnation:
             return
-        states, put_away = found
         if incarnation == self._incarnation:
             for watched in WATCHED:
                 self._compare(watched, states[watched.what])
-        self.faults += [each for each in put_away if each not in self.faults]
+        self._tell(*put_away)
         self._incarnation, self._seen = incarnation, states
         self.looks += 1
-
-    def _poll(self) -> None:
-        try:
-            while not self._ended.wait(POLL_S):
-                self.look()
-        except BaseException as error:  # noqa: BLE001  # kept for take_faults()
-            self._broken_by.append(error)
-
-    def _states(self) -> tuple[Mapping[str, States], list[str]] | None:
-        """By what is watched, the states by id, and live rows that were removed; None when the database is away."""
-        try:
-            url = self._database.database.owner_url
-            with psycopg.connect(
-                url, connect_timeout=2, autocommit=True, row_factory=dict_row
-            ) as rows:
-                states = {
-                    each.what: {row["id"]: row["state"] for row in rows.execute(each.query)}
-                    for each in WATCHED
-                }
-                return states, list(live_rows_put_away(self._world, rows))
-        except psycopg.OperationalError:
-            return None
 
     def _compare(self, watched: Watched, states: States) -> None:
         for an_id, before in self._seen.get(watched.what, {}).items():

@@ -32,6 +32,7 @@ from tests.chaos.aws_proxy import AwsProxy
 from tests.chaos.database import ChaosDatabase
 from tests.chaos.event_source import EventSource
 from tests.chaos.fates import Fates
+from tests.chaos.mixpanel_world import REREAD_S, MixpanelWorld
 from tests.chaos.pushing import Gateway, PushSource
 from tests.chaos.shipbob_world import ShipBobWorld
 from tests.chaos.state_backup import StateBackup
@@ -55,8 +56,8 @@ PUSH_SLOTS = 4
 
 @dataclass(frozen=True, slots=True)
 class Size:
-    """How much there is of everything. ``merchants`` and their ``orders`` are ShipBob's; none, and there is
-    neither ShipBob nor anything that is pushed."""
+    """How much there is of everything. ``merchants`` and their ``orders`` are ShipBob's, ``projects`` and their
+    ``profiles`` Mixpanel's. A vendor without any is not there; without both, nothing is pushed."""
 
     clients: int = 24
     cars: int = 250
@@ -64,6 +65,8 @@ class Size:
     slots: int = SLOTS
     merchants: int = 0
     orders: int = 100
+    projects: int = 0
+    profiles: int = 90
 
 
 class Stand:
@@ -85,6 +88,7 @@ class Stand:
             facts.key_of(n): facts.vendor(seed * 100 + n, began) for n in range(self.size.facts)
         }
         self.shipbob: ShipBobWorld | None = None
+        self.mixpanel: MixpanelWorld | None = None
         self.pushes: PushSource | None = None
         self.older: Nursery | None = None
         self.flood: list[tuple[float, float]] = []
@@ -112,8 +116,7 @@ class Stand:
         self._start_database()
         self._start_aws()
         self._start_vendor()
-        if self.size.merchants:
-            self._start_shipbob()
+        self._start_pushing_vendors()
         self._start_workers()
 
     def _start_database(self) -> None:
@@ -175,14 +178,24 @@ class Stand:
                 client.api_key, cars=client.cars, seed=self.seed * 1000 + number
             )
 
-    def _start_shipbob(self) -> None:
+    def _start_pushing_vendors(self) -> None:
         self.gateway = Gateway()
         self._stack.callback(self.gateway.close)
-        self.shipbob = ShipBobWorld(
-            self.seed, self.size.merchants, self.size.orders, self.now_s, self.gateway.url
-        )
-        self._stack.callback(self.shipbob.stop)
-        self.shipbob.start()
+        size, where = self.size, self.gateway.url
+        if size.merchants:
+            self.shipbob = ShipBobWorld(self.seed, size.merchants, size.orders, self.now_s, where)
+        if size.projects:
+            self.mixpanel = MixpanelWorld(
+                self.seed, size.projects, size.profiles, self.now_s, where
+            )
+        for world in self.worlds:
+            self._stack.callback(world.stop)
+            world.start()
+
+    @property
+    def worlds(self) -> Sequence[ShipBobWorld | MixpanelWorld]:
+        """Vendors that push."""
+        return [each for each in (self.shipbob, self.mixpanel) if each is not None]
 
     def _start_workers(self) -> None:
         cadence = timedelta(seconds=TIMES.cadence_s)
@@ -199,13 +212,11 @@ class Stand:
             random=random.Random(self.seed + 2),  # noqa: S311  # chance, not a secret
             fates=self.fates,
             tally=self.tally,
-            newcomers=frozenset(str(key) for key in self.shipbob.keys)
-            if self.shipbob
-            else frozenset(),
+            newcomers=frozenset(str(key) for world in self.worlds for key in world.keys),
         )
         self._stack.callback(self.event_source.stop)
         self.event_source.start()
-        if self.shipbob is not None:
+        if self.worlds:
             self._start_pushes()
 
     def _start_pushes(self) -> None:
@@ -239,7 +250,7 @@ class Stand:
             "limits_table": self.limits_table,
             "queue_url": self.queue_url,
             "push_queue_url": self.push_queue_url,
-            "webhook_secrets": self.shipbob.secrets if self.shipbob else {},
+            "webhook_secrets": {k: v for world in self.worlds for k, v in world.secrets.items()},
             "without": self.without,
             "real_waits": self.real_waits,
             "clients": {
@@ -253,17 +264,14 @@ class Stand:
                 str(key): {"settings": self._settings_of(vendor)}
                 for key, vendor in self.event_vendors.items()
             }
-            | self._shipbob_settings(),
-        }
-
-    def _shipbob_settings(self) -> dict[str, Any]:
-        world = self.shipbob
-        if world is None:
-            return {}
-        settings = {client_id: world.settings_of(client_id) for client_id in world.clients}
-        return {
-            str(key): {"settings": settings[key.client_id], "api_key": world.tokens[key.client_id]}
-            for key in world.keys
+            | {
+                str(key): {
+                    "settings": world.settings_of(key.client_id),
+                    "api_key": world.tokens[key.client_id],
+                }
+                for world in self.worlds
+                for key in world.keys
+            },
         }
 
     def _settings_of(self, vendor: EventVendor) -> dict[str, Any]:
@@ -281,6 +289,14 @@ class Stand:
         self.vendor.advance_clock(seconds)
         database_clock.set_ahead(self.database, self.ahead_s)
 
+    def begin_round(self) -> None:
+        """What stood still goes on. With Mixpanel, so much time passes that days are read again."""
+        for world in self.worlds:
+            world.release()
+        if self.mixpanel is not None:
+            self.move_time_on(REREAD_S)
+            self.aws_proxy.audit.forget()
+
     @property
     def event_sources(self) -> Sequence[EventSource]:
         """Of the slices' queue and of the pushes'."""
@@ -292,8 +308,8 @@ class Stand:
 
     @property
     def keys(self) -> list[StreamKey]:
-        of_shipbob = list(self.shipbob.keys) if self.shipbob else []
-        return [client.key for client in self.clients] + list(self.event_vendors) + of_shipbob
+        of_worlds = [key for world in self.worlds for key in world.keys]
+        return [client.key for client in self.clients] + list(self.event_vendors) + of_worlds
 
     def state_items(self) -> list[dict[str, Any]]:
         """Every item of the state table, as DynamoDB has it."""

@@ -27,6 +27,9 @@ CALM_SHIPBOB = dict.fromkeys(
     NEVER,
 )  # fmt: skip
 
+CALM_MIXPANEL = {"shortest": "PT10M", "reread_every": "P30D"}
+"""New events are read once more when time was moved on: all there are by then."""
+
 
 class SliceBroken(Exception):
     """A bug, as far as the queue can tell: this slice fails each time."""
@@ -87,6 +90,8 @@ def _calm(key: StreamKey, settings: Mapping[str, Any]) -> Mapping[str, Any]:
     """Settings under which nothing is due by itself."""
     if key.source == "shipbob":
         return CALM_SHIPBOB
+    if key.source == "mixpanel":
+        return {**CALM_MIXPANEL, "profiles": {**settings["profiles"], "every": "P30D"}}
     return CALM | (CALM_PAGE if settings["shape"] == "page" else {})
 
 

@@ -160,8 +160,7 @@ def stand(playing: tuple[Rounds, FencePoller]) -> Iterator[Stand]:
     if not rounds.done:
         played = rounds.play(0, poller, names=("pushes",), seconds=3 * SLOWER)
         assert not played.violations, "\n".join(played.violations)
-    assert poller.beside is not None
-    with poller.beside.left_alone():
+    with poller.beside[0].left_alone():
         yield rounds.stand
 
 
@@ -169,11 +168,10 @@ def stand(playing: tuple[Rounds, FencePoller]) -> Iterator[Stand]:
 def test_everything_holds_and_finishes(playing: tuple[Rounds, FencePoller]) -> None:
     """After the round each stream equals its vendor's truth, and so does whatever follows from it."""
     rounds, poller = playing
-    assert poller.beside is not None
-    before, looks = Counter(rounds.stand.tally.counts), poller.beside.looks
+    before, looks = Counter(rounds.stand.tally.counts), poller.beside[0].looks
     played = rounds.play(1, poller, names=tuple(DEMANDED), seconds=SECONDS * SLOWER)
     assert not played.violations, f"seed {SEED}: " + "\n".join(played.violations)
-    assert poller.beside.looks > looks, "nobody looked at the rows"
+    assert poller.beside[0].looks > looks, "nobody looked at the rows"
     done = Counter(rounds.stand.tally.counts)
     done.subtract(before)
     assert done["pushes.forged"] > 0

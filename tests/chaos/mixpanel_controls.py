@@ -1,0 +1,97 @@
+"""Guards of Mixpanel's streams and cohorts, taken away inside worker processes. See ``controls.py``."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+from typing import Any, LiteralString
+
+from sluice.core.records import Derivation
+from sluice.sources import pushes, streaming
+from sluice.sources.mixpanel import (
+    cohort_sql,
+    counting_sql,
+    events,
+    events_table,
+    payloads,
+    reading,
+    settings,
+)
+from tests.chaos.controls import instead
+
+NOW = " AND e.inserted_at = now()"
+
+
+def counted_once() -> None:
+    """Everything that is read counts, whether or not it was there: what a re-read overlaps counts again.
+
+    To look no more at ``inserted_at`` changes nothing alone: a row that is there has the hash of what is read.
+    """
+    count = _without(counting_sql.COUNT, NOW, "")
+    for old, new in (
+        ("JOIN written w", "JOIN incoming w"),
+        ("max(id COLLATE \"C\") FROM written", "max(id COLLATE \"C\") FROM incoming"),
+        ("min(id COLLATE \"C\") FROM written", "min(id COLLATE \"C\") FROM incoming"),
+    ):  # fmt: skip
+        count = _without(count, old, new)
+    _count_by(count)
+
+
+def identity() -> None:
+    """The same event is another one each time that it is read."""
+
+    def anew(_: payloads.Identity) -> bytes:
+        return uuid.uuid4().bytes
+
+    instead(payloads.Identity, "digest", anew)
+
+
+def end_of_stream() -> None:
+    """An export that is cut, in its gzip or in a line, or that the vendor gave up, is believed as far as it goes."""
+
+    def believe(self: Any, _line: bytes) -> None:
+        """A line that is no JSON is nothing."""
+
+    instead(streaming, "require_length", lambda _response, _received: None)
+    instead(streaming._Gunzip, "finish", lambda _self: None)
+    instead(reading.ExportReading, "_join", believe)
+    instead(reading.ExportReading, "finish", lambda _self, _doubt: None)
+
+
+def lookback() -> None:
+    """A window begins where the last one ended."""
+    windows = settings.MixpanelSettings.windows.fget  # type: ignore[attr-defined]
+
+    def without(self: settings.MixpanelSettings) -> Any:
+        return replace(windows(self), lookback=timedelta(0))
+
+    instead(settings.MixpanelSettings, "windows", property(without))
+
+
+def whole_list() -> None:
+    """A list of members replaces what was there as soon as one of its pages is there."""
+    whole = " AND s.member_pages = whole.pages"
+    replaced = _without(cohort_sql.REPLACED, whole, " AND s.member_pages IS NOT NULL")
+    statements: Sequence[Derivation] = [
+        replaced if each is cohort_sql.REPLACED else each for each in cohort_sql.STATEMENTS
+    ]
+    real = pushes.statements_of
+
+    def statements_of(key: Any) -> Sequence[Derivation]:
+        return statements if key.source == "mixpanel" else real(key)
+
+    instead(pushes, "statements_of", statements_of)
+
+
+def _count_by(count: Derivation) -> None:
+    instead(events, "EVENTS", replace(events_table.EVENTS, derivations=(count,)))
+
+
+def _without(statement: Derivation, old: LiteralString, new: LiteralString) -> Derivation:
+    if statement.sql.count(old) != 1:
+        raise LookupError(
+            f"the statement {statement.name!r} reads otherwise now; mend this control"
+        )
+    return replace(statement, sql=statement.sql.replace(old, new))
