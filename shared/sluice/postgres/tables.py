@@ -23,7 +23,7 @@ _BOUNDS = sql.SQL(
     ' AND t.{key} <= (SELECT max(id COLLATE "C") FROM incoming)'
 )
 """Of a partitioned table, so that only partitions of the batch are read. The join alone read all: 10,000 rows
-beside 60 partitions of 20,000 took 264 ms, and 7 with bounds."""
+beside 60 partitions of 20,000 took 264 ms, and 7 with bounds written out. By EXPLAIN these prune as well."""
 
 
 _NOTED = sql.SQL(", noted AS (INSERT INTO written SELECT id FROM upserted)")

@@ -28,6 +28,10 @@ DELIVERIES = """
 INSERT INTO sluice.inbox (client_id, source, event_id, received_at)
 VALUES ('acme', 'shop', 'old', now() - interval '15 days'), ('acme', 'shop', 'new', now())
 """
+OLD_DAY = """
+CREATE TABLE public.mixpanel_events_20200101 PARTITION OF public.mixpanel_events
+   FOR VALUES FROM ('2020-01-01') TO ('2020-01-02')
+"""
 
 
 @pytest.fixture
@@ -40,11 +44,12 @@ def test_a_pass_counts_what_it_did(
     aws: ScriptedAws, database: Database, rows: psycopg.Connection[tuple[object, ...]]
 ) -> None:
     """Of two stale leases one was renewed meanwhile; of three runs one is silent, one is given up; of two
-    deliveries one is old."""
+    deliveries one is old, and so is a day of events."""
     for client, age in {"acme": "1 hour", "bolt": "2 days", "cogs": "1 minute"}.items():
         rows.execute(CLAIMED, {"client": client})
         rows.execute(SILENT_RUN, {"client": client, "age": age})
     rows.execute(DELIVERIES)
+    rows.execute(OLD_DAY)
     aws.will("Query", {"Items": [_stale("dora"), _stale("edgy")], "Count": 2})
     aws.will("UpdateItem", {"Attributes": {}})
     aws.will("UpdateItem", REFUSED, status=400)
@@ -54,9 +59,12 @@ def test_a_pass_counts_what_it_did(
     ran = run("cleanup", {}, environment(AWS_ENDPOINT_URL=aws.endpoint))
     assert ran.error == ""
     assert ran.answer == {
-        "freed": 1, "changed": 1, "resent": 2, "abandoned": 1, "pruned": 1, "forgotten": 0, "held": 0,
+        "freed": 1, "changed": 1, "resent": 2, "abandoned": 1, "pruned": 1, "forgotten": 1, "held": 0,
     }  # fmt: skip
     assert ran.line("clean_up")["freed"] == 1
+    assert rows.execute("SELECT to_regclass('public.mixpanel_events_20200101')").fetchone() == (
+        None,
+    )
     asked = [sent["MessageGroupId"] for operation, sent in aws.asked if operation == "SendMessage"]
     assert asked == ["dora", "edgy", "acme"]
 
