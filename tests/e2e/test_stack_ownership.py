@@ -79,7 +79,7 @@ def test_every_program_of_a_stack_is_found(deployed: Deployed) -> None:
     places = deployed.stack.places
     supervisor = int(places.pid.read_text(encoding="utf-8"))
     programs = children_of(supervisor)
-    assert len(programs) == 5, "Postgres, PgBouncer, both vendors and AWS"
+    assert len(programs) == 6, "Postgres, PgBouncer, the three vendors and AWS"
     found = dict(processes_of(places.root))
     assert set(programs) <= set(found), [programs[p] for p in set(programs) - set(found)]
     assert supervisor in found

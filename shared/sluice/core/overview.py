@@ -1,0 +1,154 @@
+"""What people look at: one picture of a deployment at one moment, and what is wrong in it.
+
+The status page, ``sluice status``, the monitor's metrics and Prometheus' text all draw this one picture, so that
+none of them tells another story than the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from sluice.core.keys import StreamKey
+
+
+class State(StrEnum):
+    """How a stream stands. The first that fits counts, in this order."""
+
+    PAUSED = "paused"
+    """Somebody paused it, or the clients file disabled it."""
+    RUNNING = "running"
+    """A run of it is open and has moved lately."""
+    STALLED = "stalled"
+    """A run of it is open and has not moved for longer than cleanup would wait."""
+    LATE = "late"
+    """Its data is older than its target allows."""
+    FAILED = "failed"
+    """Its last run failed, and its data is still fresh enough."""
+    NEVER = "never"
+    """It has never completed a run, and is not late yet."""
+    FRESH = "fresh"
+
+
+@dataclass(frozen=True, slots=True)
+class WatchLimits:
+    """When a stream is worth a person's look. The clients file sets them under ``watch:``."""
+
+    fresh_within: timedelta
+    """Data older than this is late."""
+    advance_within: timedelta = timedelta(hours=6)
+    """A watermark that stands for longer is stuck."""
+    sync_within: timedelta = timedelta(minutes=10)
+    """A scheduled run that takes longer is slow. First loads and backfills are not judged."""
+    most_rows: int = 50_000
+    """A scheduled run that reads more rows reads what it need not. First loads and backfills are not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class RunView:
+    """A run with its sums over slices. ``done`` of ``total`` is what the vendor let us know, if it did."""
+
+    run_id: str
+    reason: str
+    outcome: str
+    started_at: datetime
+    last_progress_at: datetime
+    ended_at: datetime | None
+    slices: int
+    rows_read: int
+    inserted: int
+    updated: int
+    unchanged: int
+    stale: int
+    rejected: int
+    deleted: int
+    requests: int
+    done: int | None = None
+    total: int | None = None
+    error: str | None = None
+    note: str | None = None
+
+    @property
+    def share(self) -> float | None:
+        """0 to 1, or None where the vendor does not say how much there is."""
+        if self.done is None or not self.total:
+            return None
+        return min(self.done / self.total, 1.0)
+
+    def left(self, now: datetime) -> timedelta | None:
+        """The time it will take at the pace so far; None while nothing can be said."""
+        if self.ended_at is not None or not self.share:
+            return None
+        return (now - self.started_at) * ((1 - self.share) / self.share)
+
+
+@dataclass(frozen=True, slots=True)
+class StreamView:
+    """One stream of one client."""
+
+    key: StreamKey
+    state: State
+    cadence: timedelta
+    limits: WatchLimits
+    fresh_at: datetime | None
+    """What the vendor had at this moment is stored: when the latest completed run began."""
+    advanced_at: datetime | None
+    """When a commit last moved its cursor."""
+    due_at: datetime | None
+    paused_because: str | None = None
+    running: RunView | None = None
+    last: RunView | None = None
+    """The run that ended last."""
+    open_rejects: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class QueueView:
+    """A queue; ``dead`` where what nobody could work on ends."""
+
+    name: str
+    waiting: int
+    delayed: int
+    in_flight: int
+    dead: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class AccountView:
+    """A vendor account. ``budget_used`` is the share, 0 to 1, of its tightest declared limit that is booked
+    in the current window; None where no limit is declared."""
+
+    name: str
+    breaker: str
+    failures: int
+    stopped_because: str | None = None
+    budget_used: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """Something a person should know of. ``check`` is the alarm's name and the runbook's; ``subject`` is a
+    stream key, an account, a queue or ``database``; ``detail`` says it in a sentence with its figures."""
+
+    check: str
+    subject: str
+    detail: str
+    since: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Overview:
+    """The whole picture. What could not be asked is named in ``unknown`` with the reason, never left out in silence."""
+
+    at: datetime
+    streams: Sequence[StreamView]
+    queues: Sequence[QueueView] = ()
+    accounts: Sequence[AccountView] = ()
+    connections: int | None = None
+    """Of the application's login, as the database counts them."""
+    pool_size: int | None = None
+    stale_leases: int = 0
+    findings: Sequence[Finding] = ()
+    unknown: Sequence[str] = field(default=())
