@@ -57,7 +57,10 @@ class FollowersOracle:
             if at.alive != (things[record_id].deleted_at is None):
                 yield f"D1: {record_id} is tracked as {at}, its row says otherwise"
         for record_id, row in marks.items():
-            yield from _mark_faults(record_id, row, tracking[record_id])
+            if record_id not in tracking:
+                yield f"D1: the mark of {record_id} is stored, and nobody tracks it"
+            else:
+                yield from _mark_faults(record_id, row, tracking[record_id])
 
     def _owner_faults(self, database: MemoryDatabase, owners: dict[str, str]) -> Iterator[str]:
         """Each charge gets its owner once; the log's numbers are those of the derived rows."""
