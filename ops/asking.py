@@ -10,6 +10,7 @@ from datetime import UTC, datetime
 from ops.failures import CommandFailed
 from ops.show_switches import paused_lines
 from ops.target import Target
+from sluice.core.asked_days import AskedDays
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages
 from sluice.core.priorities import Priority
@@ -54,12 +55,13 @@ def ask(
     *,
     board: SwitchBoard,
     full_since: datetime | None,
+    days: AskedDays | None = None,
     new_id: Callable[[], str],
 ) -> Asked:
     """One message for each stream; a client's together are one request, and wait until the first is let in.
 
-    A full read is a backfill, from its first slice on. Without ``desks`` nothing is refused. What ``board``
-    pauses is left out.
+    A full read is a backfill, from its first slice on, and so is one of certain ``days``. Without ``desks``
+    nothing is refused. What ``board`` pauses is left out.
     """
     paused = [key for key in keys if board.pause_of(key)]
     keys = [key for key in keys if not board.pause_of(key)]
@@ -75,7 +77,8 @@ def ask(
                 key,
                 reason="manual",
                 full_since=full_since,
-                priority=Priority.BACKFILL if full_since else Priority.MANUAL,
+                days=days,
+                priority=Priority.BACKFILL if full_since or days else Priority.MANUAL,
                 ticket=ticket,
             )
             asked.append(key)

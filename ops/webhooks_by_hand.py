@@ -34,10 +34,10 @@ def _form(account: Account, secret: str) -> Iterator[str]:
     yield f"  URL       {account.wanted.url}"
     yield f"  User name {user_of(secret)}"
     yield (
-        "  Password  what follows the second colon of the first line of:"
-        f" aws secretsmanager get-secret-value --secret-id {account.webhook_secret}"
-        " --query SecretString --output text"
+        f"  Password  as printed by: aws secretsmanager get-secret-value --secret-id {account.webhook_secret}"
+        " --query SecretString --output text | head -1 | cut -d: -f3-"
     )
+    yield "  Then choose that integration at each cohort that shall be synced; its first sync lists everybody."
 
 
 def listed(account: Account, secrets: SigningSecrets) -> Iterator[str]:

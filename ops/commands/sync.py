@@ -1,4 +1,4 @@
-"""`sluice sync`, `runs`, `leases`: ask for work, and see how it goes."""
+"""`sluice sync`, `runs`: ask for work, and see how it goes."""
 
 from __future__ import annotations
 
@@ -18,9 +18,10 @@ from ops.asking import Asked, ask, board_of, desks_of
 from ops.clients_file import Acceptance, Allowed, read_clients_file
 from ops.commands.options import writable
 from ops.commands.teaching import examples
+from ops.completion import client_names, client_or_stream_names
+from ops.days import asked_days, span_line, spans_of
 from ops.follow import SystemTime, Watch, follow
 from ops.known import check_client, stream_keys
-from ops.leases import lease_sheet
 from ops.memory import WorkerMemory, memory_line, memory_of
 from ops.progress import screen_for
 from ops.run_figures import Connection, RunFigures, read_runs, server_now
@@ -30,6 +31,7 @@ from ops.show_switches import paused_lines
 from ops.show_times import client_lines, times_sheet
 from ops.target import Target, find_target
 from ops.terminal import open_console
+from sluice.core.asked_days import AskedDays
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 
@@ -41,6 +43,7 @@ def sync(
         typer.Argument(
             metavar="[CLIENT | CLIENT#SOURCE#STREAM]...",
             help="Clients or single streams; all when none is named.",
+            autocompletion=client_or_stream_names,
         ),
     ] = None,
     full: Annotated[
@@ -49,6 +52,18 @@ def sync(
             "--full",
             help="Read everything anew, not only what is due: a backfill, for which nothing else waits.",
         ),
+    ] = False,
+    first_day: Annotated[
+        str | None,
+        typer.Option(
+            "--from", metavar="DAY", help="Read days again, from this one (2026-10-01)..."
+        ),
+    ] = None,
+    last_day: Annotated[
+        str | None, typer.Option("--to", metavar="DAY", help="...to this one, which is included.")
+    ] = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would be asked for, and ask for nothing.")
     ] = False,
     watch: Annotated[bool, typer.Option("--follow", help="Watch until the runs end.")] = False,
     timeout_s: Annotated[
@@ -65,7 +80,8 @@ def sync(
     """Ask for a sync now.
 
     It goes before what the schedule asked for. With --full it is a backfill: its slices have a queue of
-    their own and few workers, and leave the client's last slot to everything else.
+    their own and few workers, and leave the client's last slot to everything else. So is --from with --to,
+    for streams that can read certain days again (mixpanel#events): where else they stand is left alone.
 
     With --follow: watch it, and exit with 3 if a run ended badly, with 4 if a target was missed.
     Ctrl-C stops the watching only; the runs go on.
@@ -77,16 +93,27 @@ def sync(
     if not watch and (file or json_path):
         raise SettingInvalid("--file and --json are about the runs' end; add --follow")
     writable(json_path)
+    days = asked_days(first_day, last_day, datetime.now(UTC))
+    if full and days:
+        raise SettingInvalid("--full reads all days: leave out --from and --to")
     target = find_target(context.obj)
     acceptance = _acceptance(target, file)
-    keys = stream_keys(target.registry.show(), client or [])
+    entries = target.registry.show()
+    keys = stream_keys(entries, client or [])
+    spans = spans_of(entries, keys, days) if days else []
+    for key, span in spans:
+        open_console().print(span_line(key, span), soft_wrap=True)
+    if dry_run:
+        _show_what_would_be_asked(target, keys, backfill=full or days is not None)
+        return
     if not watch and not full:
-        _ask(target, keys, None).check()
+        _ask(target, keys, None, days).check()
         return
     with target.database() as connection:
         since = server_now(connection)
-        watching = Watch.begin(connection, [str(key) for key in keys], since, full=full)
-        asked = _ask(target, keys, since if full else None)
+        backfill = full or days is not None
+        watching = Watch.begin(connection, [str(key) for key in keys], since, full=backfill)
+        asked = _ask(target, keys, since if full else None, days)
         if watch and asked.keys:
             watching = replace(watching, stream_keys=frozenset(map(str, asked.keys)))
             watched = _Watched(target, connection, watching, acceptance, timeout_s, json_path)
@@ -142,7 +169,10 @@ class _Watched:
 
 def runs(
     context: typer.Context,
-    client: Annotated[str | None, typer.Option(help="Only this client's runs.")] = None,
+    client: Annotated[
+        str | None,
+        typer.Option(help="Only this client's runs.", autocompletion=client_names),
+    ] = None,
     hours: Annotated[float, typer.Option(min=0, help="How far back to look.")] = 24,
     limit: Annotated[int, typer.Option(min=1, max=500, help="How many at most.")] = 30,
     times: Annotated[
@@ -173,16 +203,6 @@ def runs(
             console.print(line, soft_wrap=True)
 
 
-def leases(context: typer.Context) -> None:
-    """Leases held now, and whether they ran out.
-
-    Cleanup frees those that ran out every 5 minutes; nothing waits for a person.
-    """
-    now = datetime.now(UTC)
-    held = find_target(context.obj).leases.stale(before=now + timedelta(days=1), limit=1000)
-    open_console().print(lease_sheet(held, now) if held else "no lease is held now")
-
-
 def add_to(app: typer.Typer) -> None:
     app.command(
         "sync",
@@ -190,6 +210,7 @@ def add_to(app: typer.Typer) -> None:
             "sluice sync",
             "sluice sync harbour-motors --follow",
             "sluice sync --full --follow --file clients.yaml --json figures.json",
+            "sluice sync 'harbour-motors#mixpanel#events' --from 2026-10-01 --to 2026-10-07 --follow",
         ),
     )(sync)
     app.command(
@@ -200,7 +221,6 @@ def add_to(app: typer.Typer) -> None:
             "sluice runs --json | jq '.[].times'",
         ),
     )(runs)
-    app.command("leases", epilog=examples("sluice leases"))(leases)
 
 
 def _acceptance(target: Target, file: Path | None) -> Acceptance:
@@ -208,7 +228,20 @@ def _acceptance(target: Target, file: Path | None) -> Acceptance:
     return read_clients_file(file, allowed).acceptance if file else Acceptance()
 
 
-def _ask(target: Target, keys: Sequence[StreamKey], full_since: datetime | None) -> Asked:
+def _show_what_would_be_asked(target: Target, keys: Sequence[StreamKey], *, backfill: bool) -> None:
+    board, what = board_of(target), "a backfill" if backfill else "a sync"
+    for key in keys:
+        pause = board.pause_of(key)
+        told = "nothing: it is paused" if pause else what
+        open_console().print(f"would ask {target.where} for {told} of {key}", soft_wrap=True)
+
+
+def _ask(
+    target: Target,
+    keys: Sequence[StreamKey],
+    full_since: datetime | None,
+    days: AskedDays | None,
+) -> Asked:
     """Who was refused and what is paused is told at once, in case watching the others takes its time or
     ends badly."""
     asked = ask(
@@ -217,6 +250,7 @@ def _ask(target: Target, keys: Sequence[StreamKey], full_since: datetime | None)
         keys,
         board=board_of(target),
         full_since=full_since,
+        days=days,
         new_id=lambda: str(uuid.uuid4()),
     )
     console = open_console()

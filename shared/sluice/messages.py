@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from dataclasses import asdict
+from datetime import date, datetime
 from typing import Any, Literal, Self
 
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
 
+from sluice.core.asked_days import AskedDays
 from sluice.core.desk import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
@@ -16,15 +18,25 @@ from sluice.core.webhooks import Hint, News, Portion
 Reason = Literal["schedule", "continuation", "deferred", "manual", "cleanup", "redrive", "push"]
 
 
+class DaysBody(BaseModel):
+    """Days to be read again; see ``core.asked_days.AskedDays``."""
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    first: date
+    last: date
+    asked_at: AwareDatetime
+
+
 class SliceMessage(BaseModel):
     """Asks for one slice.
 
     ``expect_seq`` is the stream's seq that this message continues from (None: whatever it is);
     ``attempt`` counts slices in a row that made no progress, ``held`` how often in a row the message
     found its stream's lease held; ``full_since`` asks for a full read that began at or after that
-    moment. ``priority`` says what the run is for, whatever the reason of this very message. ``ticket``
-    is a person's place among requests that wait; ``waiting_since`` and ``turn`` are what the client's
-    desk said when it refused the message.
+    moment, ``days`` for certain days to be read again. ``priority`` says what the run is for, whatever
+    the reason of this very message. ``ticket`` is a person's place among requests that wait;
+    ``waiting_since`` and ``turn`` are what the client's desk said when it refused the message.
 
     Unknown fields are kept out of the way: an older worker may meet a newer dispatcher's message
     during a deploy.
@@ -41,6 +53,7 @@ class SliceMessage(BaseModel):
     attempt: int = Field(default=0, ge=0)
     held: int = Field(default=0, ge=0)
     full_since: AwareDatetime | None = None
+    days: DaysBody | None = None
     priority: Priority = Priority.SCHEDULE
     ticket: str | None = None
     waiting_since: AwareDatetime | None = None
@@ -52,6 +65,11 @@ class SliceMessage(BaseModel):
         if self.waiting_since is None or self.turn is None:
             return None
         return Waiting(self.waiting_since, self.turn)
+
+    @property
+    def asked_days(self) -> AskedDays | None:
+        asked = self.days
+        return None if asked is None else AskedDays(asked.first, asked.last, asked.asked_at)
 
     @property
     def run_reason(self) -> str:
@@ -72,6 +90,7 @@ class SliceMessage(BaseModel):
         attempt: int = 0,
         held: int = 0,
         full_since: datetime | None = None,
+        days: AskedDays | None = None,
         priority: str = Priority.SCHEDULE,
         ticket: str | None = None,
         waiting: Waiting | None = None,
@@ -87,6 +106,7 @@ class SliceMessage(BaseModel):
                 "attempt": attempt,
                 "held": held,
                 "full_since": full_since,
+                "days": None if days is None else asdict(days),
                 "priority": priority,
                 "ticket": ticket,
                 "waiting_since": waiting.since if waiting else None,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import pytest
 from pydantic import ValidationError
 
+from sluice.core.asked_days import AskedDays
 from sluice.core.desk import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages
@@ -73,12 +74,20 @@ def test_a_message_arrives_as_it_was_meant(queue: Queue) -> None:
     assert message.held == 3
 
 
+def test_days_that_are_asked_for_arrive(queue: Queue) -> None:
+    """With when they were asked for, which tells a repetition; a backfill."""
+    asked = AskedDays(date(2026, 2, 1), date(2026, 2, 7), datetime(2026, 3, 1, 12, 30, 0, 5, UTC))
+    queue.messages.ask_for_slice(KEY, reason="manual", days=asked, priority=Priority.BACKFILL)
+    (message,) = queue.take_backfills()
+    assert message.asked_days == asked
+
+
 def test_what_is_not_said_is_not_assumed(queue: Queue) -> None:
     """A manual message expects no seq, asks for no full read, is the first attempt and waited for no lease."""
     queue.messages.ask_for_slice(KEY, reason="manual")
     (message,) = queue.take()
     assert message == SliceMessage.asking_for(KEY, reason="manual")
-    assert (message.expect_seq, message.full_since) == (None, None)
+    assert (message.expect_seq, message.full_since, message.asked_days) == (None, None, None)
     assert (message.attempt, message.held) == (0, 0)
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
+from sluice.core.asked_days import AskedDays
 from sluice.core.desk import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
@@ -42,6 +43,7 @@ class MemoryMessages:
         attempt: int = 0,
         held: int = 0,
         full_since: datetime | None = None,
+        days: AskedDays | None = None,
         priority: str = Priority.SCHEDULE,
         ticket: str | None = None,
         waiting: Waiting | None = None,
@@ -54,6 +56,7 @@ class MemoryMessages:
             attempt=attempt,
             held=held,
             full_since=full_since,
+            days=days,
             priority=priority,
             ticket=ticket,
             waiting=waiting,

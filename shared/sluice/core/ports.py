@@ -10,6 +10,7 @@ from datetime import date, datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
+from sluice.core.asked_days import AskedDays
 from sluice.core.budget import Budget
 from sluice.core.desk import Waiting
 from sluice.core.keys import StreamKey
@@ -96,8 +97,7 @@ class Leases(Protocol):
     def save_watermark(
         self, lease: Lease, *, cursor: Cursor, seq: int, has_more: bool, run_id: str | None
     ) -> bool:
-        """Record what Postgres committed, if the token is still ours and nobody else holds the lease;
-        False when it is not so."""
+        """Record what Postgres committed; False when the token is not ours or somebody else holds the lease."""
         ...
 
     def release(
@@ -275,6 +275,7 @@ class Messages(Protocol):
         attempt: int = 0,
         held: int = 0,
         full_since: datetime | None = None,
+        days: AskedDays | None = None,
         priority: str = Priority.SCHEDULE,
         ticket: str | None = None,
         waiting: Waiting | None = None,
@@ -296,8 +297,7 @@ class Deliveries(Protocol):
     """The queue, as it hands a message to us."""
 
     def come_back(self, delivery: Delivery, *, after: timedelta) -> bool:
-        """Unless it is acknowledged, the message is given out again once ``after`` is over; False when
-        the message is not there any more (somebody acknowledged it)."""
+        """Have the message given out again once ``after`` is over; False when somebody acknowledged it."""
         ...
 
 

@@ -117,7 +117,9 @@ class Derivation:
     use the temporary tables ``incoming (id text, hash uuid, version bigint)``, each record of the batch that
     could be compared (also what was unchanged, stale or rejected), and ``written (id text)``, what was
     inserted or updated of them. Of rows that were soft-deleted, buried or archived ``incoming`` is empty and
-    ``written`` has their ids. As the statement of a ``Derive`` step it has its step's parameters.
+    ``written`` has their ids. Of a table with ``partitions`` there is ``staged``, too: rows on their way in, by
+    key and columns, whether or not the insert took them. As the statement of a ``Derive`` step it has its
+    step's parameters.
 
     A batch may come in parts, when a row of it cannot be stored: each statement must mind only the ids that
     it is given. A row whose derivation fails for what stands in it is rejected as one that does not fit its
@@ -154,6 +156,8 @@ class Table:
     that the vendor cannot be asked for a row by its key alone: candidates for removal then come with theirs.
 
     With ``partitions`` it is a ledger: a row is inserted once and never changed, whatever comes under its key.
+    Without ``set_based`` each row is stored and derived from alone, by the same statements: much slower, and
+    the same in the end.
     """
 
     schema: str
@@ -164,6 +168,7 @@ class Table:
     derivations: Sequence[Derivation] = ()
     point_reads_need_document: bool = False
     partitions: Partitions | None = None
+    set_based: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -218,6 +218,7 @@ class SliceReport:
     seq: int | None = None
     run_id: str | None = None
     fencing_token: int | None = None
+    slice_id: str | None = None
     counts: Counts = field(default_factory=Counts)
     traffic: Traffic = field(default_factory=Traffic)
     timings_ms: dict[str, int] = field(default_factory=dict)

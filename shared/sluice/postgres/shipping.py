@@ -56,9 +56,12 @@ class Shipment:
             return
         if self.table.derivations:
             derivations.create_written(self.connection)
-        if self.rows:
+        if self.rows or self.table.partitions:
             self.connection.execute(tables.create_staged(self.table))
-        self._ship(ids)
+        if self.table.set_based:
+            self._ship(ids)
+        else:
+            self._ship_parts([[each] for each in sorted(ids)])
         if self.divided and self.table.derivations:
             derivations.widen(self.connection)
 
@@ -101,12 +104,15 @@ class Shipment:
         if len(ids) == 1:
             self._refuse(ids[0], reason)
             return
+        middle = len(ids) // 2
+        self._ship_parts([ids[:middle], ids[middle:]])
+
+    def _ship_parts(self, parts: Sequence[Sequence[str]]) -> None:
         if not self.divided and self.table.derivations:
             derivations.hold_batch(self.connection)
         self.divided = True
-        middle = len(ids) // 2
-        for half in (ids[:middle], ids[middle:]):
-            self._ship(half)
+        for part in parts:
+            self._ship(part)
 
     def _refuse(self, record_id: str, reason: str) -> None:
         """Reject it, and derive from its having been read all the same: what was asked for was answered."""

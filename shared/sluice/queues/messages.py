@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from sluice.core.asked_days import AskedDays
 from sluice.core.desk import Waiting
 from sluice.core.errors import QueueUnavailable, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
@@ -62,6 +63,7 @@ class SqsMessages:
         attempt: int = 0,
         held: int = 0,
         full_since: datetime | None = None,
+        days: AskedDays | None = None,
         priority: str = Priority.SCHEDULE,
         ticket: str | None = None,
         waiting: Waiting | None = None,
@@ -74,6 +76,7 @@ class SqsMessages:
             attempt=attempt,
             held=held,
             full_since=full_since,
+            days=days,
             priority=priority,
             ticket=ticket,
             waiting=waiting,

@@ -5,12 +5,13 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pydantic import BaseModel
 
-from sluice.core.errors import StreamUnknown
+from sluice.core.asked_days import AskedDays, DaySpan
+from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
 from sluice.sources.cars.opening import open_cars
@@ -18,6 +19,7 @@ from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.cars.streams import NAME as CARS
 from sluice.sources.connections import VendorConnections
 from sluice.sources.mixpanel import events as mixpanel_events
+from sluice.sources.mixpanel import events_asked
 from sluice.sources.mixpanel import profiles as mixpanel_profiles
 from sluice.sources.mixpanel.opening import open_events
 from sluice.sources.mixpanel.profiles_opening import open_profiles
@@ -55,10 +57,14 @@ class _Open(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class _Source:
-    """A source's settings model and how to open each of its streams."""
+    """A source's settings model, how to open each of its streams, and of those that can read certain days again
+    which those are, by the settings."""
 
     settings: type[BaseModel]
     streams: Mapping[str, _Open]
+    days: Mapping[str, Callable[[Mapping[str, Any], AskedDays], DaySpan]] = field(
+        default_factory=dict
+    )
 
 
 _SOURCES: Mapping[str, _Source] = {
@@ -78,6 +84,7 @@ _SOURCES: Mapping[str, _Source] = {
     MIXPANEL: _Source(
         MixpanelSettings,
         {mixpanel_events.NAME: open_events, mixpanel_profiles.NAME: open_profiles},
+        {mixpanel_events.NAME: events_asked.span_of},
     ),
 }
 
@@ -99,6 +106,18 @@ def check_settings(
     model = _source(source).settings
     checked = model.model_validate(dict(settings), context={"allow_loopback": allow_loopback})
     return checked.model_dump(mode="json")
+
+
+def span_of_days(key: StreamKey, settings: Mapping[str, Any], asked: AskedDays) -> DaySpan:
+    """What the stream would read for these days. SettingInvalid names the field for days that it cannot read,
+    and for a stream that can read none, which can."""
+    span_of = _source(key.source).days.get(key.stream)
+    if span_of is not None:
+        return span_of(settings, asked)
+    able = ", ".join(f"{name}#{stream}" for name, each in _SOURCES.items() for stream in each.days)
+    raise SettingInvalid(
+        f"from: {key} cannot read certain days; these can: {able}. `sluice sync --full {key}` reads it all anew"
+    )
 
 
 def open_stream(

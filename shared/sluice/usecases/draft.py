@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from sluice.core.asked_days import NoteDays
 from sluice.core.errors import SluiceError, WaitForVendor
 from sluice.core.records import Derive, ReadPages, Reconcile
 from sluice.core.slices import Claim, Draft, run_of
@@ -68,6 +69,12 @@ def derive_draft(claim: Claim, step: Derive, slice_id: str) -> Drafted:
         cursor_after=step.cursor,
         derive=step,
     )
+    return Drafted(draft)
+
+
+def note_draft(claim: Claim, step: NoteDays, slice_id: str) -> Drafted:
+    """A draft of a cursor only."""
+    draft = Draft(slice_id=slice_id, run_id=run_of(claim), kind=step.kind, cursor_after=step.cursor)
     return Drafted(draft)
 
 

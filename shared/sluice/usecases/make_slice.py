@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
+from sluice.core.asked_days import NoteDays, ReadsDays
 from sluice.core.budget import Budget
-from sluice.core.errors import Superseded
+from sluice.core.errors import SettingInvalid, Superseded
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Stream
 from sluice.core.priorities import Priority
@@ -18,6 +19,7 @@ from sluice.usecases.draft import (
     Drafted,
     caught_up_draft,
     derive_draft,
+    note_draft,
     page_draft,
     reconcile_draft,
 )
@@ -27,7 +29,7 @@ from sluice.usecases.reconcile import reconcile
 from sluice.usecases.redrive import REDRIVE, redrive_draft
 from sluice.usecases.waiting import ASKED_BY_A_PERSON, wait_of
 
-Doable = ReadPages | Derive | Reconcile
+Doable = ReadPages | Derive | Reconcile | NoteDays
 """A step as it is made: a work list was asked, and named something to read."""
 
 
@@ -50,12 +52,22 @@ class Slice:
         reach(FaultPoint.SLICE_REPAIRED)
         if self._is_duplicate(claim):
             return self._drop_duplicate(claim)
-        step = self._step(claim)
+        step = self._days_to_note(claim) or self._step(claim)
         asked = self.message.reason in ASKED_BY_A_PERSON
         if step is None and not claim.has_more and claim.run_id is None and not asked:
             self.kit.leases.release(self.lease)
             return self._report(Outcome.CAUGHT_UP, claim)
         return self._work(claim, step)
+
+    def _days_to_note(self, claim: Claim) -> NoteDays | None:
+        """Days that the message asks for, of which the cursor does not know yet."""
+        asked = self.message.asked_days
+        if asked is None:
+            return None
+        if not isinstance(self.stream, ReadsDays):
+            raise SettingInvalid(f"from: the stream {claim.key.stream} cannot read certain days")
+        cursor = self.stream.with_days(claim.cursor, asked)
+        return None if cursor is None else NoteDays(cursor)
 
     def _step(self, claim: Claim) -> Doable | None:
         """What is due, with what a work list names; None when that is nothing.
@@ -159,6 +171,8 @@ class Slice:
                 drafted = reconcile_draft(claim, step, judgement, slice_id)
             case Derive():
                 drafted = derive_draft(claim, step, slice_id)
+            case NoteDays():
+                drafted = note_draft(claim, step, slice_id)
             case None:
                 # Not asked once more what is due: a work list that was empty may name something by now, and
                 # the run would go on without a slice that does anything. The next tick asks.
@@ -243,6 +257,7 @@ class Slice:
             return report
         return replace(
             report,
+            slice_id=drafted.draft.slice_id,
             counts=committed.counts,
             traffic=drafted.draft.traffic,
             timings_ms=_timings(drafted.draft, committed),

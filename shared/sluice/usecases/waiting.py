@@ -131,6 +131,7 @@ def _send_again(
         attempt=attempt,
         held=held,
         full_since=message.full_since,
+        days=message.asked_days,
         priority=message.priority,
         ticket=ticket,
         waiting=waiting,

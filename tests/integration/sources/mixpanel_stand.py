@@ -49,13 +49,14 @@ class Stand:
     connections: VendorConnections
     client_id: str
     ahead: timedelta
+    stream: str = "events"
     leases: MemoryLeases = field(default_factory=MemoryLeases)
     messages: MemoryMessages = field(default_factory=MemoryMessages)
     book: MemoryBook = field(default_factory=MemoryBook)
 
     @property
     def key(self) -> StreamKey:
-        return StreamKey(self.client_id, "mixpanel", "events")
+        return StreamKey(self.client_id, "mixpanel", self.stream)
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.control.now_s(), UTC)

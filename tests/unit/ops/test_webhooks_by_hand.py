@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -73,6 +74,15 @@ def test_credentials_are_made_once_and_told_where_to_enter(store: Store) -> None
     assert f"URL       {URL}" in text
     assert "User name sluice" in text
     assert f"--secret-id {NAME}" in text
+    (command,) = (line.split("text | ")[1] for line in text.splitlines() if "Password" in line)
+    piped = subprocess.run(
+        ["sh", "-c", command],
+        input=f"{secret}\nold:one",
+        text=True,
+        capture_output=True,
+        check=True,
+    )
+    assert secret == f"basic:sluice:{piped.stdout.strip()}"
     assert told(store).splitlines() == text.splitlines()[1:]
     assert store.texts[NAME] == secret
 

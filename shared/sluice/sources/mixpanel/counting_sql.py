@@ -26,28 +26,34 @@ gained AS (
     FROM totals LEFT JOIN sums USING (distinct_id) LEFT JOIN raised USING (distinct_id))
 """
 
+ADDED: LiteralString = """s.counters || coalesce(
+         (SELECT jsonb_object_agg(a.key, trim_scale(coalesce((s.counters ->> a.key)::numeric, 0) + a.value::numeric))
+            FROM jsonb_each_text(excluded.counters) a), '{}')"""
+"""A row's counters with those of ``excluded`` added: only names that change are read and written. As a function that
+adds up both sides by name it was most of the time of an upsert."""
+
 COUNT = Derivation(
     "mixpanel counters",
     """
 WITH chosen AS MATERIALIZED (
-  SELECT e.distinct_id, e.occurred_at, e.effects
-    FROM public.mixpanel_events e JOIN written w ON w.id = e.event_id
-   WHERE e.client_id = %(client_id)s AND e.inserted_at = now()
-     AND e.event_id >= (SELECT min(id COLLATE "C") FROM written)
-     AND e.event_id <= (SELECT max(id COLLATE "C") FROM written)),"""
+  SELECT e.distinct_id, e.occurred_at, e.effects FROM staged e JOIN written w ON w.id = e.event_id),"""
     + _GAINED
     + """
 INSERT INTO public.mixpanel_subscribers AS s
        (client_id, distinct_id, counters, flags, events_processed, first_event_time, last_event_time, updated_at)
 SELECT %(client_id)s, distinct_id, counters, flags, events, first_at, last_at, now() FROM gained ORDER BY distinct_id
 ON CONFLICT (client_id, distinct_id) DO UPDATE
-   SET counters = sluice.added_counters(s.counters, excluded.counters), flags = s.flags || excluded.flags,
+   SET counters = """
+    + ADDED
+    + """, flags = s.flags || excluded.flags,
        events_processed = s.events_processed + excluded.events_processed,
        first_event_time = least(s.first_event_time, excluded.first_event_time),
        last_event_time = greatest(s.last_event_time, excluded.last_event_time), updated_at = now()""",
 )
-"""Adds up what this very transaction inserted. Unlike other derivations it may not be run for a row again, so it
-looks at ``inserted_at``: a row that was there before counted before."""
+"""Adds up what this very transaction inserted: rows on their way in that the insert took. Unlike other derivations it
+may not be run for a row again: one that was there before counted before. Of the table itself it reads nothing, as
+keys of a batch lie all over their day: by their bounds 1,000 rows took 10 ms beside 12,000 of that day, and 30 to 60
+beside 60,000."""
 
 _EXPECTED: LiteralString = (
     """

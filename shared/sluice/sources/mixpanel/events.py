@@ -7,13 +7,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
+from sluice.core.asked_days import AskedDays
 from sluice.core.budget import Budget
 from sluice.core.errors import InvariantBroken, RequestRefused, SettingInvalid
 from sluice.core.records import Cursor, Page, ReadPages, Reconcile, Record, Step, Table
 from sluice.core.removal import Candidate
 from sluice.core.slices import Traffic
+from sluice.sources.mixpanel.events_asked import with_days
 from sluice.sources.mixpanel.events_cursor import EventsCursor
-from sluice.sources.mixpanel.events_due import FULL, NEW, REREAD, EventsDue
+from sluice.sources.mixpanel.events_due import ASKED, FULL, NEW, REREAD, EventsDue
 from sluice.sources.mixpanel.events_table import EVENTS, UNCOUNTED
 from sluice.sources.mixpanel.export import ExportClient, Exported
 from sluice.sources.mixpanel.payloads import record_of, values_of
@@ -40,7 +42,7 @@ class _Window:
 
 
 class EventsStream:
-    """The raw events of one project. Implements ``core.ports.Stream``."""
+    """The raw events of one project. Implements ``core.ports.Stream`` and ``core.asked_days.ReadsDays``."""
 
     def __init__(self, client: ExportClient, settings: MixpanelSettings) -> None:
         self._client = client
@@ -51,12 +53,13 @@ class EventsStream:
 
     @property
     def table(self) -> Table:
-        return EVENTS if self._settings.mode == "add" else UNCOUNTED
+        table = EVENTS if self._settings.mode == "add" else UNCOUNTED
+        return table if self._settings.set_based else replace(table, set_based=False)
 
     @property
     def slice_rows(self) -> int:
         """With half of the most rows read there may be no room for another window."""
-        return max(1, self._settings.most_rows // 2)
+        return max(1, self._settings.answer_rows // 2)
 
     @property
     def slice_requests(self) -> int:
@@ -68,9 +71,14 @@ class EventsStream:
         """New events, then counting anew, then the days that were read before."""
         return self._due.step(EventsCursor.read(cursor), now, full_since)
 
+    def with_days(self, cursor: Cursor, asked: AskedDays) -> Cursor | None:
+        """The cursor once it has noted the project's days to be read again; None when it did before."""
+        noted = with_days(EventsCursor.read(cursor), self._settings, asked)
+        return None if noted is None else noted.as_json()
+
     def pages(self, step: ReadPages, cursor: Cursor, budget: Budget) -> Iterator[Page]:
         """Read the pass that the step names, a page for each window. Stops between them when the budget is spent."""
-        if step.kind not in (NEW, REREAD, FULL):
+        if step.kind not in (NEW, REREAD, FULL, ASKED):
             raise InvariantBroken(f"Mixpanel's events have no step {step.kind!r}")
         self.close()
         self._client.http.resume()
@@ -126,7 +134,7 @@ class EventsStream:
                 return
 
     def _window(self, cursor: EventsCursor, kind: str) -> _Window | None:
-        under_way = cursor.new if kind == NEW else cursor.again
+        under_way = self._due.under_way(cursor, kind)
         if under_way is None:
             return None
         since = under_way.through
@@ -155,7 +163,7 @@ class EventsStream:
     def _longer(self, cursor: EventsCursor, window: _Window, rows: int) -> timedelta:
         length = self._length(cursor)
         whole = window.until - window.since >= length
-        roomy = rows * ROOMY < self._settings.most_rows
+        roomy = rows * ROOMY < self._settings.answer_rows
         return min(2 * length, self._settings.longest) if whole and roomy else length
 
     def _shorter(self, window: _Window) -> timedelta:
@@ -166,9 +174,13 @@ class EventsStream:
                 return length
             length = length // SECOND // 2 * SECOND
         what = "one second" if window.ask.on_time else "one day"
+        rows, name = self._settings.answer_rows, "most_rows"
+        remedy = "raise most_rows"
+        if not self._settings.set_based:
+            name, remedy = "set_based", "set set_based to true"
         raise SettingInvalid(
-            f"most_rows: {what} of this project, from {window.since.isoformat()} on, holds more than"
-            f" {self._settings.most_rows} events, or more than one request can bring; raise most_rows"
+            f"{name}: {what} of this project, from {window.since.isoformat()} on, holds more than"
+            f" {rows} events, or more than one request can bring; {remedy}"
             + ("" if window.ask.on_time else ", or set where_on_time to true")
         )
 

@@ -58,6 +58,8 @@ class EventsCursor:
     began that came to its end. ``length_s`` is how much time one request asks for.
     ``recount`` is a window that was read whole and whose counters are to be replaced; ``counted`` the window that
     counters are of, None when they are of all events; ``uncounted`` when some came that were not added to them.
+    ``asked`` are stretches that a person asked for, which began when they did; ``asked_before`` when those did
+    that were read since.
     """
 
     read_until: datetime | None = None
@@ -70,6 +72,8 @@ class EventsCursor:
     recount: Span | None = None
     counted: Span | None = None
     uncounted: bool = False
+    asked: tuple[Pass, ...] = ()
+    asked_before: tuple[datetime, ...] = ()
 
     def as_json(self) -> dict[str, Any]:
         """The cursor as the engine stores it; what is not set is left out."""
@@ -91,6 +95,8 @@ class EventsCursor:
                 recount=_span(cursor.get("recount")),
                 counted=_span(cursor.get("counted")),
                 uncounted=bool(cursor.get("uncounted", False)),
+                asked=tuple(_begun(each) for each in cursor.get("asked", ())),
+                asked_before=tuple(_instant(each) for each in cursor.get("asked_before", ())),
             )
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             raise InvariantBroken(
@@ -100,12 +106,14 @@ class EventsCursor:
 
 def _json(value: Any) -> dict[str, Any]:
     parts = {each.name: getattr(value, each.name) for each in fields(value)}
-    return {name: _part(part) for name, part in parts.items() if part not in (None, False)}
+    return {name: _part(part) for name, part in parts.items() if part not in (None, False, ())}
 
 
 def _part(value: Any) -> Any:
     if isinstance(value, (Pass, Span)):
         return _json(value)
+    if isinstance(value, tuple):
+        return [_part(each) for each in value]
     return value.astimezone(UTC).isoformat() if isinstance(value, datetime) else value
 
 
@@ -125,8 +133,10 @@ def _span(part: Any) -> Span | None:
 
 
 def _pass(part: Any) -> Pass | None:
-    if part is None:
-        return None
+    return None if part is None else _begun(part)
+
+
+def _begun(part: Any) -> Pass:
     since, until, through, began_at = (
         _instant(part[name]) for name in ("since", "until", "through", "began_at")
     )

@@ -10,10 +10,11 @@ from typing import Any
 from sluice.core.records import Derive, ReadPages, Step
 from sluice.core.windows import Window, next_window
 from sluice.sources.mixpanel.counting_sql import ALL, REPLACE
+from sluice.sources.mixpanel.events_asked import asked_read, next_asked
 from sluice.sources.mixpanel.events_cursor import EventsCursor, Pass, Span
 from sluice.sources.mixpanel.settings import DAY, MOST_DAYS, MixpanelSettings
 
-NEW, REREAD, FULL, RECOUNT = "new", "reread", "full", "recount"
+NEW, REREAD, FULL, ASKED, RECOUNT = "new", "reread", "full", "asked", "recount"
 TOLERANCE = timedelta(minutes=1)
 """How much later than wished a first load may begin: our clock against the vendor's, which counts seconds."""
 
@@ -33,6 +34,8 @@ class EventsDue:
             return self._recount(cursor)
         if self._full_is_due(cursor, full_since):
             return ReadPages(FULL)
+        if next_asked(cursor) is not None:
+            return ReadPages(ASKED)
         if cursor.again is not None or self._reread_is_due(cursor, now):
             return ReadPages(REREAD)
         return None
@@ -41,9 +44,17 @@ class EventsDue:
         """The cursor with the pass of that kind under way; None when none is due (any more)."""
         if kind == NEW:
             return cursor if cursor.new is not None else self._new(cursor, now)
+        if kind == ASKED:
+            return cursor
         full = kind == FULL
         under_way = cursor.again is not None and (cursor.again.full or not full)
         return cursor if under_way else self._again(cursor, now, full=full)
+
+    def under_way(self, cursor: EventsCursor, kind: str) -> Pass | None:
+        """The pass of that kind, if one is under way."""
+        if kind == ASKED:
+            return next_asked(cursor)
+        return cursor.new if kind == NEW else cursor.again
 
     def read(
         self,
@@ -75,6 +86,8 @@ class EventsDue:
         return self.settings.windows.first + self.settings.windows.lookback
 
     def _moved(self, cursor: EventsCursor, kind: str, through: datetime) -> EventsCursor:
+        if kind == ASKED:
+            return asked_read(cursor, through)
         moving = cursor.new if kind == NEW else cursor.again
         if moving is None:
             return cursor

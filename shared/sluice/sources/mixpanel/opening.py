@@ -60,7 +60,7 @@ def open_events(
         ProjectClock.of(checked.time_zone),
         checked.project_id,
         checked.asked_events,
-        checked.most_rows,
+        checked.answer_rows,
         connections.monotonic,
     )
     return EventsStream(client, checked)

@@ -19,6 +19,7 @@ from sluice.sources.mixpanel.profiles_listing import ListedProfiles
 from sluice.sources.mixpanel.profiles_normalising import ProfileShape
 from sluice.sources.mixpanel.profiles_settings import ProfilesSettings
 from sluice.sources.mixpanel.profiles_table import PROFILES, values_of
+from sluice.sources.mixpanel.settings import MOST_ONE_BY_ONE
 
 NAME = "profiles"
 LISTING = "listing"
@@ -32,20 +33,24 @@ ASKED_TOGETHER = 100
 class ProfilesStream:
     """All profiles of one project. Implements ``core.ports.Stream`` and ``ReadsTogether``."""
 
-    def __init__(self, client: EngageClient, settings: ProfilesSettings) -> None:
+    def __init__(
+        self, client: EngageClient, settings: ProfilesSettings, *, set_based: bool = True
+    ) -> None:
         self._client = client
         self._settings = settings
+        self._set_based = set_based
         self._reading: Iterator[Page] | None = None
         self._expected: Sequence[str] = ()
         self._present: dict[str, bool] = {}
 
     @property
     def table(self) -> Table:
-        return PROFILES
+        return PROFILES if self._set_based else replace(PROFILES, set_based=False)
 
     @property
     def slice_rows(self) -> int:
-        return self._settings.slice_rows
+        rows = self._settings.slice_rows
+        return rows if self._set_based else min(rows, MOST_ONE_BY_ONE)
 
     @property
     def slice_requests(self) -> int:

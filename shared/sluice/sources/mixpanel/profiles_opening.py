@@ -55,4 +55,4 @@ def open_profiles(
         chance=chance,
     )
     client = EngageClient(http, project.project_id, project.profiles.properties)
-    return ProfilesStream(client, project.profiles)
+    return ProfilesStream(client, project.profiles, set_based=project.set_based)

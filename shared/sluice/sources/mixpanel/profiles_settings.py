@@ -70,6 +70,18 @@ class ProfilesSettings(BaseModel):
         limits: Sequence[RateLimit] = (RateLimit(self.queries_per_hour, HOUR),)
         return AccountRules(limits=limits, concurrent=QUERIES_AT_ONCE)
 
+    @field_validator("at", mode="before")
+    @classmethod
+    def _is_no_number(cls, value: object) -> object:
+        """YAML reads 23:30 without quotes as 1410, and as seconds that would be 00:23:30."""
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            hours, minutes = divmod(int(value), 60)
+            meant = f' ("{hours:02}:{minutes:02}")' if 0 <= hours < 24 else ""
+            raise ValueError(  # noqa: TRY004  # pydantic makes a fault of the field of it
+                f"{value} is a number: put quotes around the time{meant}, or YAML makes one of it"
+            )
+        return value
+
     @field_validator("at")
     @classmethod
     def _is_of_utc(cls, value: time) -> time:

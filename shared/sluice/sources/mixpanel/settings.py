@@ -34,6 +34,10 @@ MOST_DAYS = 90
 """No read begins further back. Partitions of events are kept for longer (migration 0018): an event whose row
 was dropped would count again."""
 
+MOST_ONE_BY_ONE = 500
+"""Rows of an answer, or of a slice, that are written one by one: a millisecond away from the database each takes some
+ten, and the end of an invocation has fifteen seconds."""
+
 _DATA_HOSTS = {"us": "data", "eu": "data-eu", "in": "data-in"}
 _QUERY_HOSTS = {"us": "mixpanel.com", "eu": "eu.mixpanel.com", "in": "in.mixpanel.com"}
 
@@ -48,8 +52,9 @@ class MixpanelSettings(BaseModel):
     where a window holds more than ``most_rows``. Every ``reread_every`` what may have come up to ``reread_days``
     late is read again.
 
-    ``incremental: false`` reads them every time instead of going on from a cursor. ``where_on_time: false`` asks
-    for whole days. ``mode: replace`` makes counters totals of the last ``reread_days`` whole days.
+    ``incremental: false`` reads them every time instead of going on from a cursor. ``set_based: false`` writes
+    every row of both streams by statements of its own. ``where_on_time: false`` asks for whole days. ``mode:
+    replace`` makes counters totals of the last ``reread_days`` whole days.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -72,6 +77,7 @@ class MixpanelSettings(BaseModel):
 
     where_on_time: bool = True
     incremental: bool = True
+    set_based: bool = True
     events: Literal["mapped", "all"] | tuple[Name, ...] = "mapped"
     count: Mapping[Name, tuple[Effect, ...]] = DEFAULT
     mode: Literal["add", "replace"] = "add"
@@ -96,12 +102,20 @@ class MixpanelSettings(BaseModel):
         return sorted(self.count if self.events == "mapped" else self.events)
 
     @property
+    def answer_rows(self) -> int:
+        """The most rows of one answer that a slice takes."""
+        return self.most_rows if self.set_based else min(self.most_rows, MOST_ONE_BY_ONE)
+
+    @property
     def windows(self) -> WindowRules:
-        """How new events are read. What one request asks for is another matter."""
+        """How new events are read. What one request asks for is another matter. A first load begins at the same
+        moment whether or not it is ``incremental``: what looks back further goes on from less far back."""
+        widest = max(self.lookback, self.reread_days * DAY)
+        lookback = self.lookback if self.incremental else widest
         return WindowRules(
-            lookback=self.lookback if self.incremental else self.reread_days * DAY,
+            lookback=lookback,
             settle=self.settle,
-            first=self.first_days * DAY,
+            first=self.first_days * DAY + self.lookback - lookback,
             longest=timedelta(days=36_500),
             shortest=self.shortest if self.incremental else self.reread_every,
         )

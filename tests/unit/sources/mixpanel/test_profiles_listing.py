@@ -8,7 +8,7 @@ from typing import Any
 import httpx
 import orjson
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sluice.core.errors import (
@@ -79,6 +79,7 @@ def test_only_wanted_properties_are_asked_for(clock: Clock) -> None:
     assert vendor.asked[0] == {"output_properties": '["$email","plan"]'}
 
 
+@settings(deadline=None)  # a machine with much to do
 @given(st.integers(0, 45), st.integers(1, 12), st.integers(1, 4), st.integers(1, 40))
 def test_slices_of_any_size_bring_the_same(
     count: int, page_size: int, requests: int, rows_a_slice: int

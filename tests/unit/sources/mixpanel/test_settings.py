@@ -13,17 +13,24 @@ from sluice.core.keys import StreamKey
 from sluice.core.rates import RateLimit
 from sluice.sources.connections import VendorConnections
 from sluice.sources.mixpanel.counting import DEFAULT
-from sluice.sources.mixpanel.settings import MOST_DAYS, MixpanelSettings
+from sluice.sources.mixpanel.events_asked import ASKED_DAYS
+from sluice.sources.mixpanel.settings import MOST_DAYS, MOST_ONE_BY_ONE, MixpanelSettings
 from sluice.sources.registry import check_settings, open_stream
+from tests.unit.sources.cars_vendor import Clock
+from tests.unit.sources.mixpanel.events_vendor import Mixpanel, sent
+from tests.unit.sources.mixpanel.events_vendor import opened as vendor_opened
+from tests.unit.sources.slices import budget
 
-MIGRATION = Path(__file__).parents[4] / "migrations/0018_pre_partition_mixpanel_events.sql"
+MIGRATIONS = Path(__file__).parents[4] / "migrations"
+MIGRATION = MIGRATIONS / "0018_pre_partition_mixpanel_events.sql"
+(OLDER,) = MIGRATIONS.glob("*_make_room_for_older_mixpanel_events.sql")
 
 
-def opened(settings, credentials="robot:secret", **more):
+def opened(settings, credentials="robot:secret", stream="events", **more):
     connections = VendorConnections(**more)
     try:
         return open_stream(
-            StreamKey("acme", "mixpanel", "events"),
+            StreamKey("acme", "mixpanel", stream),
             settings=settings,
             credentials=credentials,
             refresh=lambda: credentials,
@@ -81,6 +88,12 @@ def test_a_project_is_asked_where_it_lives(host, data, query):
         ({"count": {"E": [{"add": "a", "flag": "b"}]}}, "count.E.0"),
         ({"mode": "subtract"}, "mode"),
         ({"incremental": "perhaps"}, "incremental"),
+        ({"set_based": "perhaps"}, "set_based"),
+        (
+            {"profiles": {"at": 1410}},
+            r'profiles.at: .*1410 is a number: put quotes around the time \("23:30"\)',
+        ),
+        ({"profiles": {"at": 84_600}}, "profiles.at: .*84600 is a number"),
         ({"windows": 5}, "windows"),
     ],
 )
@@ -121,7 +134,44 @@ def test_a_secret_that_is_none_is_refused_at_once(secret):
 
 
 def test_no_read_reaches_days_that_may_have_been_forgotten():
-    """The database keeps events for ten days longer than any read can reach back."""
+    """The database keeps events for ten days longer than any read reaches back by itself; where a person asks for
+    older days, it makes room for none that may have been forgotten."""
     kept = MIGRATION.read_text().count("current_date - 100")
     assert kept == 2
     assert MOST_DAYS <= 90
+    assert f"current_date - {ASKED_DAYS} AND" in OLDER.read_text()
+
+
+def test_rows_that_are_written_one_by_one_are_few():
+    """So that the end of an invocation has time for them; of both streams, and only then."""
+    settings = {"project_id": 7, "profiles": {"slice_rows": 20_000}}
+    quick, slow = (open_both({**settings, "set_based": on}) for on in (True, False))
+    assert [stream.slice_rows for stream in quick] == [15_000, 20_000]
+    assert [stream.slice_rows for stream in slow] == [MOST_ONE_BY_ONE // 2, MOST_ONE_BY_ONE]
+    assert [stream.table.set_based for stream in (*quick, *slow)] == [True, True, False, False]
+    few = open_both({**settings, "set_based": False, "most_rows": 10})
+    assert few[0].slice_rows == 5
+
+
+def test_without_the_set_based_way_whole_seconds_must_fit(vendor_of_a_busy_second):
+    """Nothing is lost: the stream stops, and says what to set."""
+    stream, step, allowance = vendor_of_a_busy_second
+    with pytest.raises(
+        SettingInvalid, match=r"set_based: one second .* 500 events.*; set set_based to true"
+    ):
+        list(stream.pages(step, {}, allowance))
+
+
+@pytest.fixture
+def vendor_of_a_busy_second():
+    clock = Clock()
+    at = clock() - timedelta(hours=1)
+    vendor = Mixpanel(clock, [sent(n, at) for n in range(MOST_ONE_BY_ONE + 1)])
+    stream = vendor_opened(vendor, set_based=False, slice_requests=1000)
+    step = stream.next_step({}, clock(), full_since=None)
+    return stream, step, budget(clock, requests=1000)
+
+
+def open_both(settings):
+    """Both streams of a project."""
+    return [opened(settings, stream=name) for name in ("events", "profiles")]
