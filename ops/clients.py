@@ -14,9 +14,12 @@ from pydantic import TypeAdapter
 from ops.clients_file import StreamSetting
 from ops.durations import duration_text
 from ops.terminal import printable
+from sluice.core.overview import WatchLimits
 from sluice.dynamo.registry import RegistryEntry
 
 Action = Literal["add", "change", "disable", "same"]
+
+WATCHED = ("fresh_within", "advance_within", "sync_within", "most_rows")
 
 _ISO_DURATION = re.compile(r"P(?:\d+D)?(?:T[0-9.HMS]+)?")
 _AS_DURATION = TypeAdapter(timedelta)
@@ -50,6 +53,7 @@ def entries_of(settings: Sequence[StreamSetting]) -> list[RegistryEntry]:
             enabled=True,
             paused=s.paused,
             webhook_secret=s.webhook_secret,
+            watch=s.watch,
         )
         for s in settings
     ]
@@ -82,6 +86,7 @@ def entry_lines(entries: Sequence[RegistryEntry], now: datetime) -> Iterator[str
         yield f"{e.key}: {_state(e)}, every {duration_text(e.cadence)}{due}"
         yield printable(f"  secret {e.secret}{_webhooks_text(e)}")
         yield printable(f"  {_settings_text(e.settings)}")
+        yield f"  watch {_limits_text(e.watch.limits(e.cadence))}"
 
 
 def entry_json(entry: RegistryEntry) -> dict[str, Any]:
@@ -93,6 +98,7 @@ def entry_json(entry: RegistryEntry) -> dict[str, Any]:
         "due_at": entry.due_at,
         "secret": entry.secret,
         "webhook_secret": entry.webhook_secret,
+        "watch": _watch_json(entry.watch.limits(entry.cadence)),
         "settings": dict(entry.settings),
     }
 
@@ -110,10 +116,28 @@ def _different_fields(present: RegistryEntry, wanted: RegistryEntry) -> Iterator
         before, after = getattr(present, name), getattr(wanted, name)
         if before != after:
             yield f"{name}: {_value_text(before)} -> {_value_text(after)}"
+    for name in WATCHED:
+        before, after = getattr(present.watch, name), getattr(wanted.watch, name)
+        if before != after:
+            yield f"watch.{name}: {_value_text(before)} -> {_value_text(after)}"
     for name in sorted({*present.settings, *wanted.settings}):
         before, after = present.settings.get(name), wanted.settings.get(name)
         if before != after:
             yield f"settings.{name}: {_value_text(before)} -> {_value_text(after)}"
+
+
+def _limits_text(limits: WatchLimits) -> str:
+    """All of them: also those that the clients file leaves as usual."""
+    return ", ".join(f"{name} {_value_text(getattr(limits, name))}" for name in WATCHED)
+
+
+def _watch_json(limits: WatchLimits) -> dict[str, float]:
+    return {
+        "fresh_within_s": limits.fresh_within.total_seconds(),
+        "advance_within_s": limits.advance_within.total_seconds(),
+        "sync_within_s": limits.sync_within.total_seconds(),
+        "most_rows": limits.most_rows,
+    }
 
 
 def _webhooks_text(entry: RegistryEntry) -> str:

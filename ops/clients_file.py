@@ -6,7 +6,7 @@ Checked before anything is written; every complaint names the file, the line and
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any
@@ -19,17 +19,36 @@ from ops.faults import Fault
 from ops.yaml_text import Document, Place, read_yaml
 from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
+from sluice.core.overview import Watch
 from sluice.sources.pushes import topics_of
 from sluice.sources.registry import check_settings, setting_names, streams_of
 
+WatchSpan = Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=90))]
+
+
+class WatchEntry(BaseModel):
+    """When streams are worth a person's look. What is left out is as usual: ``core.overview.Watch``."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    fresh_within: WatchSpan | None = None
+    advance_within: WatchSpan | None = None
+    sync_within: WatchSpan | None = None
+    most_rows: int | None = Field(default=None, strict=True, ge=1, le=1_000_000_000)
+
+    @property
+    def watch(self) -> Watch:
+        return Watch(self.fresh_within, self.advance_within, self.sync_within, self.most_rows)
+
 
 class StreamEntry(BaseModel):
-    """How often one stream is looked at."""
+    """How often one stream is looked at, and when it is worth a person's look."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cadence: Duration = Field(ge=timedelta(minutes=1), le=timedelta(days=7))
     paused: bool = Field(default=False, strict=True)
+    watch: WatchEntry = WatchEntry()
 
 
 def _name_of_a_secret(value: str) -> str:
@@ -53,13 +72,14 @@ class WebhooksEntry(BaseModel):
 
 
 class SystemEntry(BaseModel):
-    """One client's account at one source: the name of its secret, its settings and its streams; and its
-    webhooks, where the source pushes."""
+    """One client's account at one source: the name of its secret, its settings and its streams; its webhooks, where
+    the source pushes; and when its streams are worth a look, where they do not say so themselves."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     secret: SecretName
     webhooks: WebhooksEntry | None = None
+    watch: WatchEntry = WatchEntry()
     settings: dict[str, Any] = Field(default_factory=dict)
     streams: dict[str, StreamEntry] = Field(min_length=1)
 
@@ -77,7 +97,7 @@ class Acceptance(BaseModel):
 
 
 class ClientsFile(BaseModel):
-    """The whole file: ``clients: <client_id>: <source>: {secret, webhooks, settings, streams}``."""
+    """The whole file: ``clients: <client_id>: <source>: {secret, webhooks, watch, settings, streams}``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -95,6 +115,7 @@ class StreamSetting:
     secret: str
     settings: Mapping[str, Any]
     webhook_secret: str | None = None
+    watch: Watch = field(default_factory=Watch)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +153,7 @@ def stream_settings(parsed: ClientsFile) -> list[StreamSetting]:
             secret=system.secret,
             settings=check_settings(source, _with_durations(system.settings), allow_loopback=True),
             webhook_secret=system.webhooks.secret if system.webhooks else None,
+            watch=entry.watch.watch.over(system.watch.watch),
         )
         for client_id, source, system in _systems(parsed)
         for name, entry in system.streams.items()

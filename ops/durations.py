@@ -43,4 +43,13 @@ def duration_text(value: timedelta) -> str:
     return f"{seconds}s"
 
 
+def rough_text(value: timedelta) -> str:
+    """About how long, in its largest unit: ``3h`` for three hours and a half. Never less than nothing."""
+    seconds = max(int(value.total_seconds()), 0)
+    for size, unit in ((86400, "d"), (3600, "h"), (60, "m")):
+        if seconds >= size:
+            return f"{seconds // size}{unit}"
+    return f"{seconds}s"
+
+
 Duration = Annotated[timedelta, BeforeValidator(read_duration)]

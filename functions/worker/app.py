@@ -11,7 +11,13 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 from sluice import wiring
 from sluice.core.slices import Delivery
 from sluice.messages import SliceMessage
-from sluice.observability import count_found_by_polling, count_slice, logger, metrics
+from sluice.observability import (
+    count_found_by_polling,
+    count_slice,
+    counts_memory,
+    logger,
+    metrics,
+)
 from sluice.observability.batches import OutspokenProcessor
 
 processor = OutspokenProcessor(event_type=EventType.SQS, raise_on_entire_batch_failure=False)
@@ -30,5 +36,6 @@ def run_one(record: SQSRecord, lambda_context: LambdaContext) -> None:
 
 @metrics.log_metrics
 @logger.inject_lambda_context(clear_state=True)
+@counts_memory
 def handler(event: dict[str, Any], context: LambdaContext) -> PartialItemFailureResponse:
     return process_partial_response(event, run_one, processor, context)

@@ -7,11 +7,17 @@ none of them tells another story than the others.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import astuple, dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from sluice.core.keys import StreamKey
+
+DEAD_LETTERS, DEAD_PUSHES = "dead letters", "dead pushes"
+"""Names of the queues in which messages end that nobody could work on."""
+
+CLOSED, OPEN, TRYING = "closed", "open", "trying"
+"""How an account's breaker stands; ``trying``: it was open, and the next request tells whether it closes."""
 
 
 class State(StrEnum):
@@ -30,6 +36,8 @@ class State(StrEnum):
     NEVER = "never"
     """It has never completed a run, and is not late yet."""
     FRESH = "fresh"
+    UNKNOWN = "unknown"
+    """The database could not be asked, so nobody knows. Instead of all but PAUSED."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +52,37 @@ class WatchLimits:
     """A scheduled run that takes longer is slow. First loads and backfills are not judged."""
     most_rows: int = 50_000
     """A scheduled run that reads more rows reads what it need not. First loads and backfills are not judged."""
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """What the clients file says of a stream under ``watch:``; None where it says nothing."""
+
+    fresh_within: timedelta | None = None
+    advance_within: timedelta | None = None
+    sync_within: timedelta | None = None
+    most_rows: int | None = None
+
+    def limits(self, cadence: timedelta) -> WatchLimits:
+        """The limits of a stream that is due so often. A stream that is seldom due may stand as long as it may
+        be old."""
+        usual = WatchLimits(fresh_within=3 * cadence + timedelta(minutes=10))
+        fresh_within = self.fresh_within or usual.fresh_within
+        return WatchLimits(
+            fresh_within=fresh_within,
+            advance_within=self.advance_within or max(usual.advance_within, fresh_within),
+            sync_within=self.sync_within or usual.sync_within,
+            most_rows=usual.most_rows if self.most_rows is None else self.most_rows,
+        )
+
+    def over(self, wider: Watch) -> Watch:
+        """What a stream says, and where it says nothing what its client says."""
+        return Watch(
+            *(
+                own if own is not None else outer
+                for own, outer in zip(astuple(self), astuple(wider), strict=True)
+            )
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +132,8 @@ class StreamView:
     cadence: timedelta
     limits: WatchLimits
     fresh_at: datetime | None
-    """What the vendor had at this moment is stored: when the latest completed run began."""
+    """What the vendor had at this moment is stored: when the latest completed run began, or when the stream was
+    last looked at and nothing was due."""
     advanced_at: datetime | None
     """When a commit last moved its cursor."""
     due_at: datetime | None

@@ -5,7 +5,8 @@ with the number of clients. A stream that is disabled or paused has no ``due_at`
 the index at all. Entries are never deleted: a client gone from the file is disabled.
 
 Attributes: ``stream_key``, ``client_id``, ``enabled``, ``paused``, ``cadence_s``, ``settings`` (JSON),
-``secret`` (a name), ``webhook_secret`` (a name, where the client's pushes are received), ``due_shard``,
+``secret`` (a name), ``webhook_secret`` (a name, where the client's pushes are received), ``watch`` (JSON, when it is
+worth a look, where the clients file says so), ``due_shard``,
 ``due_at`` (epoch ms), ``asked_at`` (epoch ms) and ``asked_token`` (when
 a tick last asked for the stream, and the fencing token it saw then), ``resumed_at`` (epoch ms, when its last
 pause ended or will end; ``steering`` writes it as well), ``updated_at`` (epoch ms, when the clients file last
@@ -18,12 +19,13 @@ import hashlib
 import heapq
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.core.errors import InvariantBroken, SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
+from sluice.core.overview import Watch
 from sluice.core.scheduling import Move
 from sluice.core.spreading import Spread
 from sluice.core.underway import Asked
@@ -76,6 +78,9 @@ class RegistryEntry:
     paused: bool = False
     due_at: datetime | None = None
     webhook_secret: str | None = None
+    watch: Watch = field(default_factory=Watch)
+    updated_at: datetime | None = field(default=None, compare=False)
+    resumed_at: datetime | None = field(default=None, compare=False)
 
     @property
     def active(self) -> bool:
@@ -94,6 +99,7 @@ class RegistryEntry:
             self.webhook_secret,
             self.enabled,
             self.paused,
+            self.watch,
         )
 
 
@@ -141,7 +147,7 @@ class DynamoRegistry:
         return min(names, default=None)
 
     def show(self) -> Sequence[RegistryEntry]:
-        """Every entry, disabled ones too, in key order. Scans: for people, not for Lambdas."""
+        """Every entry, disabled ones too, in key order. Scans: for people, and for whoever looks at the whole."""
         return sorted(map(_entry, self._table.scan()), key=lambda entry: str(entry.key))
 
     def apply(self, wanted: Sequence[RegistryEntry], now: datetime | None = None) -> None:
@@ -211,6 +217,8 @@ class DynamoRegistry:
         forgotten: list[str] = []
         if entry.webhook_secret is None:
             forgotten.append("webhook_secret")
+        if entry.watch == Watch():
+            forgotten.append("watch")
         if not entry.active:
             forgotten.append("due_at")
         elif before is None or not before.active or before.due_at is None:
@@ -271,7 +279,33 @@ def _change(entry: RegistryEntry, now: datetime) -> tuple[str, Values]:
     if entry.webhook_secret is not None:
         values[":webhook_secret"] = text(entry.webhook_secret)
         change = f"{change}, webhook_secret = :webhook_secret"
+    if entry.watch != Watch():
+        values[":watch"] = text(json.dumps(watch_json(entry.watch)))
+        change = f"{change}, watch = :watch"
     return change, values
+
+
+def watch_json(watch: Watch) -> dict[str, int]:
+    """What the clients file says of it: durations as whole seconds, by names that end in ``_s``."""
+    spans = ("fresh_within", "advance_within", "sync_within")
+    said = {f"{name}_s": span for name in spans if (span := getattr(watch, name)) is not None}
+    rows = {} if watch.most_rows is None else {"most_rows": watch.most_rows}
+    return {name: int(span.total_seconds()) for name, span in said.items()} | rows
+
+
+def _watch(item: Item) -> Watch:
+    """What it does not say, or an older version of this code does not know, is as usual."""
+    said = json.loads(item["watch"]["S"]) if "watch" in item else {}
+
+    def span(name: str) -> timedelta | None:
+        return timedelta(seconds=said[name]) if name in said else None
+
+    return Watch(
+        span("fresh_within_s"),
+        span("advance_within_s"),
+        span("sync_within_s"),
+        said.get("most_rows"),
+    )
 
 
 def _entry(item: Item) -> RegistryEntry:
@@ -284,6 +318,9 @@ def _entry(item: Item) -> RegistryEntry:
         paused=bool(item["paused"]["BOOL"]),
         due_at=read_moment(item, "due_at"),
         webhook_secret=item["webhook_secret"]["S"] if "webhook_secret" in item else None,
+        watch=_watch(item),
+        updated_at=read_moment(item, "updated_at"),
+        resumed_at=read_moment(item, "resumed_at"),
     )
 
 

@@ -119,7 +119,7 @@ class Table:
         return found
 
     def scan(self) -> Sequence[Item]:
-        """Every item. For people: no function's role may scan."""
+        """Every item. For people, and for functions that look at the whole: of the registry, not of state."""
         with self._translated():
             pages = self.client.get_paginator("scan").paginate(
                 TableName=self.name, ConsistentRead=True

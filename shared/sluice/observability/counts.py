@@ -1,24 +1,31 @@
 """What happened, counted: metrics in the embedded metric format, and one canonical line per slice.
 
-Dimensions are bounded: source, stream and outcome, never the client. The number of metrics, each of
-which costs money, must not grow with the number of clients; clients are in the line.
+Dimensions are bounded: the stack, source, stream and outcome, never the client. The number of metrics, each of
+which costs money, must not grow with the number of clients; clients are in the line. docs/metrics.md lists them.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+import os
+import resource
+import sys
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from typing import Any
+from functools import wraps
+from typing import Any, TypeVar
 
 from aws_lambda_powertools import Metrics
 from aws_lambda_powertools.metrics import MetricUnit
 from aws_lambda_powertools.metrics.provider.cloudwatch_emf.cloudwatch import (
     AmazonCloudWatchEMFProvider,
 )
+from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice.core.slices import Outcome, SliceReport, by_endpoint
 from sluice.observability.logs import logger
+
+T = TypeVar("T")
 
 NAMESPACE = "Sluice"
 
@@ -34,7 +41,9 @@ class _SilentWhenEmpty(AmazonCloudWatchEMFProvider):
 METRIC_OF = {"facts": "FactsRead", "counted": "FactsCounted"}
 """Counts that are no rows."""
 
-metrics = Metrics(provider=_SilentWhenEmpty(namespace=NAMESPACE))
+# An empty service: Powertools would make a dimension of the function's name, and alarms ask for exactly ours.
+metrics = Metrics(provider=_SilentWhenEmpty(namespace=NAMESPACE, service=""))
+metrics.set_default_dimensions(stack=os.environ.get("SLUICE_STACK") or "sluice")
 
 
 def count_slice(report: SliceReport) -> None:
@@ -47,6 +56,28 @@ def count_slice(report: SliceReport) -> None:
     metrics.add_metric("SlicesByOutcome", MetricUnit.Count, 1)
     if report.outcome is Outcome.COMMITTED:
         _count_work(report)
+        _count_time(report)
+
+
+def counts_memory(handler: Callable[[Any, LambdaContext], T]) -> Callable[[Any, LambdaContext], T]:
+    """After each invocation, also one that raised: the memory that was in use, beside what the function may have."""
+
+    @wraps(handler)
+    def counted(event: Any, context: LambdaContext) -> T:
+        try:
+            return handler(event, context)
+        finally:
+            _count_memory(context.memory_limit_in_mb)
+
+    return counted
+
+
+def _count_memory(limit_mb: int | str) -> None:
+    """The most that this environment ever had in use: what came near the limit once will do so again."""
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    peak_mb = peak / 1024 if sys.platform == "linux" else peak / 1024**2  # KB, but bytes on a Mac
+    metrics.flush_metrics()
+    metrics.add_metric("MemoryPercent", MetricUnit.Percent, 100 * peak_mb / int(limit_mb))
 
 
 def count_plan(done: Mapping[str, int]) -> None:
@@ -66,6 +97,8 @@ def count_clean_up(done: dict[str, int]) -> None:
     metrics.add_metric("RunsAbandoned", MetricUnit.Count, done["abandoned"])
     metrics.add_metric("DeliveriesPruned", MetricUnit.Count, done["pruned"])
     metrics.add_metric("DaysForgotten", MetricUnit.Count, done["forgotten"])
+    old = done["old_runs"] + done["old_slices"] + done["old_rejects"]
+    metrics.add_metric("HistoryForgotten", MetricUnit.Count, old)
 
 
 def _count_work(report: SliceReport) -> None:
@@ -80,6 +113,16 @@ def _count_work(report: SliceReport) -> None:
     metrics.add_metric("VendorErrors", MetricUnit.Count, traffic.errors)
     for latency in traffic.latencies_ms:
         metrics.add_metric("VendorLatencyMs", MetricUnit.Milliseconds, latency)
+
+
+def _count_time(report: SliceReport) -> None:
+    """How long the slice worked: fetch and merge. Without the outcome: only committed slices have a time."""
+    spent = report.timings_ms.get("fetch", 0) + report.timings_ms.get("merge", 0)
+    metrics.flush_metrics()
+    metrics.add_dimension("source", report.key.source)
+    metrics.add_dimension("stream", report.key.stream)
+    metrics.add_metric("SliceMs", MetricUnit.Milliseconds, spent)
+    metrics.flush_metrics()
 
 
 def _log_slice(report: SliceReport) -> None:
@@ -104,6 +147,7 @@ def _line(report: SliceReport) -> dict[str, Any]:
         "outcome": str(report.outcome),
         "detail": report.detail,
         "seq": report.seq,
+        "slice_id": report.slice_id,
         "run_id": report.run_id,
         "fencing_token": report.fencing_token,
         "counts": asdict(report.counts),
@@ -112,6 +156,7 @@ def _line(report: SliceReport) -> dict[str, Any]:
         "retries": traffic.retries,
         "errors": traffic.errors,
         "bytes_received": traffic.bytes_received,
+        "wait_ms": traffic.waited_ms,
         "latency_p50_ms": percentile(traffic.latencies_ms, 50),
         "latency_p95_ms": percentile(traffic.latencies_ms, 95),
         "timings_ms": dict(report.timings_ms),

@@ -43,7 +43,8 @@ VALUES (%(key)s, %(seq)s, %(token)s, %(run_id)s, %(slice_id)s, %(kind)s, %(befor
 
 MOVE_ON: LiteralString = """
 UPDATE sluice.sync_commit
-   SET seq = %(seq)s, cursor = %(after)s, slice_id = %(slice_id)s, has_more = %(has_more)s, updated_at = now()
+   SET seq = %(seq)s, cursor = %(after)s, slice_id = %(slice_id)s, has_more = %(has_more)s, updated_at = now(),
+       advanced_at = CASE WHEN cursor IS DISTINCT FROM %(after)s THEN now() ELSE advanced_at END
  WHERE stream_key = %(key)s
 """
 

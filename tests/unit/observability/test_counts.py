@@ -7,13 +7,21 @@ import json
 import sys
 from collections.abc import Callable, Iterator
 from dataclasses import asdict, replace
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
 from sluice.core.keys import StreamKey
 from sluice.core.slices import Counts, EndpointTraffic, Outcome, SliceReport, Traffic
-from sluice.observability import count_clean_up, count_plan, count_slice, logger, metrics
+from sluice.observability import (
+    count_clean_up,
+    count_plan,
+    count_slice,
+    counts_memory,
+    logger,
+    metrics,
+)
 from sluice.observability.counts import percentile
 from sluice.usecases.clean_up import CleanUp
 
@@ -24,6 +32,7 @@ REPORT = SliceReport(
     seq=5,
     run_id="run-1",
     fencing_token=9,
+    slice_id="slice-1",
     counts=Counts(
         read=10,
         inserted=4,
@@ -42,6 +51,7 @@ REPORT = SliceReport(
         errors=1,
         bytes_received=900,
         latencies_ms=(30, 10, 20),
+        waited_ms=40,
         endpoints=(EndpointTraffic("/api/cars", requests=3, retries=1, errors=1, ms=60),),
     ),
     timings_ms={"fetch": 70, "merge": 8},
@@ -81,6 +91,12 @@ def values_of(line: dict[str, Any]) -> dict[str, list[float]]:
     return {metric["Name"]: line[metric["Name"]] for metric in directive["Metrics"]}
 
 
+def dimensions_of(line: dict[str, Any]) -> dict[str, str]:
+    """Exactly those by which CloudWatch files it: an alarm that asks for others hears nothing."""
+    (names,) = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
+    return {name: line[name] for name in names}
+
+
 def test_the_canonical_line_says_everything(logged: Lines, counted: Lines) -> None:
     count_slice(REPORT)
     (line,) = logged()
@@ -95,6 +111,7 @@ def test_the_canonical_line_says_everything(logged: Lines, counted: Lines) -> No
     }
     assert (line["detail"], line["seq"], line["run_id"]) == ("all well", 5, "run-1")
     assert (line["fencing_token"], line["bytes_received"]) == (9, 900)
+    assert (line["slice_id"], line["wait_ms"]) == ("slice-1", 40)
     assert line["counts"] == {
         "read": 10, "inserted": 4, "updated": 3, "unchanged": 1, "stale": 1, "rejected": 1, "deleted": 2,
         "facts": 7, "counted": 5
@@ -117,7 +134,8 @@ def test_each_outcome_has_its_line(logged: Lines, counted: Lines, outcome: Outco
 
 def test_metrics_carry_what_the_slice_did(logged: Lines, counted: Lines) -> None:
     count_slice(REPORT)
-    (line,) = counted()
+    line, spent = counted()
+    assert values_of(spent) == {"SliceMs": [78.0]}
     assert values_of(line) == {
         "SlicesByOutcome": [1.0],
         "RowsRead": [10.0],
@@ -140,11 +158,13 @@ def test_metrics_carry_what_the_slice_did(logged: Lines, counted: Lines) -> None
 def test_dimensions_do_not_grow_with_clients(logged: Lines, counted: Lines) -> None:
     """Neither client, run nor stream key is one, and none of them is in the metric's line."""
     count_slice(REPORT)
-    (line,) = counted()
-    (names,) = line["_aws"]["CloudWatchMetrics"][0]["Dimensions"]
-    assert set(names) - {"service"} == {"source", "stream", "outcome"}
-    assert "acme" not in json.dumps(line)
-    assert "run-1" not in json.dumps(line)
+    lines = counted()
+    assert [dimensions_of(line) for line in lines] == [
+        {"stack": "sluice", "source": "cars", "stream": "cars", "outcome": "committed"},
+        {"stack": "sluice", "source": "cars", "stream": "cars"},
+    ]
+    assert "acme" not in json.dumps(lines)
+    assert "run-1" not in json.dumps(lines)
 
 
 def test_a_slice_without_work_is_counted_by_its_outcome_only(logged: Lines, counted: Lines) -> None:
@@ -158,7 +178,7 @@ def test_a_slice_without_work_is_counted_by_its_outcome_only(logged: Lines, coun
 def test_slices_of_one_invocation_keep_their_own_dimensions(logged: Lines, counted: Lines) -> None:
     count_slice(REPORT)
     count_slice(SliceReport(Outcome.DUPLICATE, StreamKey("acme", "shop", "orders")))
-    first, second = counted()
+    first, _, second = counted()
     assert (first["source"], first["outcome"], first["RowsRead"]) == ("cars", "committed", [10.0])
     assert (second["source"], second["stream"], second["outcome"]) == (
         "shop",
@@ -193,12 +213,28 @@ def test_a_plan_is_counted(logged: Lines, counted: Lines) -> None:
 
 
 def test_a_clean_up_is_counted(logged: Lines, counted: Lines) -> None:
-    count_clean_up(asdict(CleanUp(1, 2, 3, 4, 5, 6)))
+    count_clean_up(asdict(CleanUp(1, 2, 3, 4, 5, 6, 0, 7, 80, 900)))
     assert values_of(counted()[0]) == {
         "LeasesFreed": [1.0], "MessagesResent": [3.0], "RunsAbandoned": [4.0], "DeliveriesPruned": [5.0],
-        "DaysForgotten": [6.0],
+        "DaysForgotten": [6.0], "HistoryForgotten": [987.0],
     }  # fmt: skip
     assert logged()[0]["changed"] == 2
+
+
+def test_memory_is_counted_after_each_invocation(counted: Lines) -> None:
+    """Of the deployment, as a part of what the function may have; also after one that raised."""
+
+    @counts_memory
+    def handler(event: Any, context: Any) -> str:
+        raise ValueError("broken")
+
+    context = SimpleNamespace(memory_limit_in_mb="1000000")
+    with pytest.raises(ValueError, match="broken"):
+        handler({}, context)  # type: ignore[arg-type]
+    (line,) = counted()
+    assert dimensions_of(line) == {"stack": "sluice"}
+    (share,) = values_of(line)["MemoryPercent"]
+    assert 0.001 < share < 1, "some ten to a thousand megabytes of a million"
 
 
 @pytest.mark.parametrize(

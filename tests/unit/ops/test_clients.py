@@ -120,7 +120,7 @@ def test_the_difference_as_text() -> None:
 
 
 def test_the_registry_as_text() -> None:
-    """State, cadence, when it is due, the secret's name, and settings that are set."""
+    """State, cadence, when it is due, the secret's name, settings that are set, and when it is worth a look."""
     wanted = entry("a", settings={"page_size": 250, "crawl_every": "P1D", "n": None, "v": []})
     due, late = (
         replace(wanted, due_at=T0 + timedelta(seconds=90)),
@@ -130,12 +130,15 @@ def test_the_registry_as_text() -> None:
         "a#cars#cars: active, every 5m, due in 90 s",
         "  secret s",
         "  page_size 250, crawl_every 1d",
+        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000",
         "b#cars#cars: paused, every 5m, due since 5 s",
         "  secret s",
         "  page_size 250",
+        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000",
         "c#cars#cars: disabled, every 5m",
         "  secret s",
         "  page_size 250",
+        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000",
     ]
 
 
@@ -150,6 +153,12 @@ def test_the_registry_as_json() -> None:
         "secret": "s",
         "webhook_secret": None,
         "settings": {"page_size": 250},
+        "watch": {
+            "fresh_within_s": 1500.0,
+            "advance_within_s": 21_600.0,
+            "sync_within_s": 600.0,
+            "most_rows": 50_000,
+        },
     }
 
 

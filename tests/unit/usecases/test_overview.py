@@ -1,0 +1,177 @@
+"""The one picture: each store has its part, and one that is silent takes no other with it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+import pytest
+
+from sluice.core.errors import DatabaseUnavailable, QueueUnavailable, SluiceError, StateUnavailable
+from sluice.core.keys import StreamKey
+from sluice.core.overview import QueueView, State
+from sluice.core.priorities import Priority
+from sluice.core.scopes import Scope
+from sluice.core.stream_history import Silence, StreamHistory, WatchedStream
+from sluice.core.switches import Pause, SwitchBoard
+from sluice.usecases.overview import Kit, Watched, WatchedAccount, look
+from tests.unit.core.streams_known import HOUR, KEY, LOADED, MINUTE, NOW, history, run, stream
+
+ZEN = StreamKey("zen", "shipbob", "orders")
+LATE = history(run(HOUR), LOADED)
+
+
+@dataclass(frozen=True)
+class Lease:
+    key: StreamKey = KEY
+    owner: str = "a dead worker"
+    fencing_token: int = 7
+    until: datetime = NOW - 5 * MINUTE
+    priority: Priority = Priority.SCHEDULE
+
+
+@dataclass
+class World:
+    """Every store in memory. ``silent`` says which part does not answer, and how."""
+
+    streams: Sequence[WatchedStream] = (stream(),)
+    known: Mapping[StreamKey, StreamHistory] = field(default_factory=lambda: {KEY: LATE})
+    board: SwitchBoard = SwitchBoard()  # noqa: RUF009  # frozen
+    page: Mapping[str, Any] = field(default_factory=dict)
+    silences: Mapping[Any, Silence] = field(default_factory=dict)
+    silent: dict[str, SluiceError] = field(default_factory=dict)
+    asked: list[Any] = field(default_factory=list)
+
+    @property
+    def kit(self) -> Kit:
+        account = WatchedAccount("account#shipbob#sluice/acme", "shipbob#sluice/acme")
+        return Kit(
+            registry=self._or("registry", lambda: Watched(self.streams, [account])),
+            histories=self,
+            board=self._or("switches", lambda: self.board),
+            queues=self,
+            pages=self,
+            leases=self,
+            clock=lambda: NOW,
+            pool_size=20,
+        )
+
+    def _or(self, part: str, answer: Callable[[], Any]) -> Callable[[], Any]:
+        def asked() -> Any:
+            if part in self.silent:
+                raise self.silent[part]
+            return answer()
+
+        return asked
+
+    def of(self, keys: Sequence[StreamKey]) -> dict[StreamKey, StreamHistory]:
+        found = self._or("database", lambda: self.known)()
+        return {key: found[key] for key in keys if key in found}
+
+    def silent_streams(self, windows: Mapping[StreamKey, timedelta]) -> dict[StreamKey, Silence]:
+        self.asked.append(dict(windows))
+        return {key: self.silences[key] for key in windows if key in self.silences}
+
+    def silent_pushes(
+        self, windows: Mapping[tuple[str, str], timedelta]
+    ) -> dict[tuple[str, str], Silence]:
+        self.asked.append(dict(windows))
+        return {key: self.silences[key] for key in windows if key in self.silences}
+
+    def connections(self) -> int:
+        return 11
+
+    def depths(self) -> Sequence[QueueView]:
+        queues: Sequence[QueueView] = self._or(
+            "queues", lambda: [QueueView("dead letters", 1, 0, 0, dead=True)]
+        )()
+        return queues
+
+    def pages(self, subjects: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        found: Mapping[str, Mapping[str, Any]] = self._or(
+            "accounts", lambda: dict.fromkeys(subjects, self.page) if self.page else {}
+        )()
+        return found
+
+    def stale(self, *, before: datetime, limit: int) -> Sequence[Lease]:
+        assert before == NOW - timedelta(seconds=30)
+        leases: Sequence[Lease] = self._or("leases", lambda: [Lease()])()
+        return leases
+
+
+def test_every_store_has_its_part() -> None:
+    world = World(page={"at": 1, "breaker": [11, [], int(NOW.timestamp() * 1000) + 9]})
+    seen = look(world.kit)
+    assert [(view.key, view.state) for view in seen.streams] == [(KEY, State.LATE)]
+    assert [finding.check for finding in seen.findings] == [
+        "streams-late", "dead-letters", "breaker-opened", "connections-high", "stale-leases",
+    ]  # fmt: skip
+    assert (seen.connections, seen.pool_size, seen.stale_leases, seen.unknown) == (11, 20, 1, [])
+    [account] = seen.accounts
+    assert (account.name, account.breaker, account.failures) == ("shipbob#sluice/acme", "open", 11)
+
+
+@pytest.mark.parametrize(
+    ("part", "error", "left"),
+    [
+        ("database", DatabaseUnavailable("database: gone"), {"dead-letters", "stale-leases"}),
+        ("queues", QueueUnavailable("queue: gone"), {"streams-late", "stale-leases"}),
+        ("leases", StateUnavailable("table: gone"), {"streams-late", "dead-letters"}),
+        ("accounts", StateUnavailable("table: gone"), {"streams-late", "dead-letters"}),
+        ("switches", StateUnavailable("table: gone"), {"dead-letters", "stale-leases"}),
+        ("registry", StateUnavailable("table: gone"), {"dead-letters", "stale-leases"}),
+    ],
+)
+def test_a_silent_store_takes_its_part_only(part: str, error: SluiceError, left: set[str]) -> None:
+    seen = look(World(silent={part: error}).kit)
+    assert seen.unknown == [f"{part}: {error}"]
+    assert left <= {finding.check for finding in seen.findings}
+
+
+def test_without_the_database_no_stream_is_called_late() -> None:
+    seen = look(World(silent={"database": DatabaseUnavailable("gone")}).kit)
+    assert [view.state for view in seen.streams] == [State.UNKNOWN]
+    assert seen.connections is None
+    assert "streams-late" not in {finding.check for finding in seen.findings}
+
+
+def test_without_the_switches_nothing_is_found_of_streams() -> None:
+    """What somebody paused would seem late, and wake people up."""
+    seen = look(World(silent={"switches": StateUnavailable("gone")}).kit)
+    assert "streams-late" not in {finding.check for finding in seen.findings}
+
+
+def test_a_pause_that_lapsed_pauses_nothing() -> None:
+    lapsed = Pause(Scope("acme"), NOW - HOUR, "ann", until=NOW)
+    seen = look(World(board=SwitchBoard({Scope("acme"): lapsed})).kit)
+    assert seen.streams[0].state is State.LATE
+
+
+def test_only_the_clients_asked_for_are_looked_at() -> None:
+    world = World(streams=[stream(), stream(key=ZEN)], known={})
+    assert [view.key for view in look(world.kit, clients=["zen"]).streams] == [ZEN]
+
+
+def test_silence_is_asked_of_those_who_read_nothing() -> None:
+    """All others cost the database nothing."""
+    quiet = history(*(run(n * MINUTE, rows_read=0) for n in (1, 11, 21)), LOADED)
+    both = [stream(), stream(key=ZEN)]
+    fine = history(run(MINUTE), LOADED)
+    world = World(both, {KEY: quiet, ZEN: fine}, silences={KEY: Silence(2 * HOUR, 7)})
+    seen = look(world.kit)
+    assert world.asked == [{KEY: 2 * HOUR}]
+    assert "zero-rows" in {finding.check for finding in seen.findings}
+
+
+def test_pushes_are_asked_of_those_who_push() -> None:
+    """Once for a client's source; not where all that is pushed is paused."""
+    pushed = [stream(pushed=True), stream(key=StreamKey("acme", "shipbob", "returns"), pushed=True)]
+    subject = ("acme", "shipbob")
+    world = World(pushed, silences={subject: Silence(3 * HOUR, 7)})
+    assert "webhook-silent" in {finding.check for finding in look(world.kit).findings}
+    assert world.asked == [{subject: 3 * HOUR}]
+    paused = World([replace(each, paused=True) for each in pushed])
+    look(paused.kit)
+    assert paused.asked == []
