@@ -8,6 +8,9 @@ from typing import NamedTuple
 BRAKE_ROWS = 20
 BRAKE_SHARE = 0.02
 
+BRAKE_NOTE = "delete brake:"
+"""How the note of a slice begins that removed nothing because the brake tripped. An index looks for it."""
+
 
 class Candidate(NamedTuple):
     """A row that a listing lacked, at the version it had then: written since, it is no candidate.

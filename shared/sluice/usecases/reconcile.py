@@ -15,7 +15,7 @@ from sluice.core.errors import RequestRefused, WaitForVendor
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Commits, ReadsTogether, Stream
 from sluice.core.records import Cursor, Reconcile
-from sluice.core.removal import Candidate, Missing
+from sluice.core.removal import BRAKE_NOTE, Candidate, Missing
 from sluice.core.slices import Claim
 
 CANDIDATES_PER_SLICE = 500
@@ -89,6 +89,6 @@ def _held_back(stream: Stream, claim: Claim, step: Reconcile, note: str) -> Judg
 
 def _brake_note(missing: Missing) -> str:
     return (
-        f"delete brake: {missing.missing} of {missing.alive} rows were missing from a complete listing "
+        f"{BRAKE_NOTE} {missing.missing} of {missing.alive} rows were missing from a complete listing "
         f"and at most {missing.allowed} may go at once; nothing was removed. Look at the vendor first"
     )
