@@ -9,12 +9,15 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-from local.places import Places, free_port
+from local.places import PROJECT, Places, free_port
 from local.processes import Program, StackFailed, kill_processes_of, mark_of, start, tail
 
 REGION = "us-east-1"
 ROOT_KEY = "test"
 """MiniStack takes this pair as the account's root under AUTH=true; it is no secret of anything."""
+
+EMULATOR = PROJECT / "local" / "bridge" / "emulator.py"
+"""Runs MiniStack, with what is corrected of it."""
 
 POLLER_ERROR = "ESM SQS poller error"
 
@@ -55,8 +58,8 @@ class MiniStack:
 
     def start(self, *, auth: bool = True) -> None:
         self.temp.mkdir(parents=True, exist_ok=True)
-        program = self.places.tools / "ministack" / "bin" / "ministack"
-        if not program.exists():
+        python = self.places.tools / "ministack" / "bin" / "python"
+        if not python.with_name("ministack").exists():
             raise StackFailed("the embedded AWS is not installed; run `make setup`")
         env = {
             **mark_of(self.places.run),
@@ -69,7 +72,8 @@ class MiniStack:
             "AUTH": "true" if auth else "false",
             "PYTHONWARNINGS": "ignore",
         }
-        self.program = start("ministack", [program], self.log, env=env)
+        # -P: modules that lie beside the program are not to be found by their bare names
+        self.program = start("ministack", [python, "-P", EMULATOR], self.log, env=env)
         self.program.wait_until(self._answers)
 
     def stop(self) -> None:

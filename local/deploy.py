@@ -59,13 +59,16 @@ class Deployment:
         mark.write_text(digest, encoding="utf-8")
         return True
 
-    def deploy(self, database_secret: str, migration_secret: str) -> dict[str, str]:
+    def deploy(
+        self, database_secret: str, migration_secret: str, metrics_secret: str = ""
+    ) -> dict[str, str]:
         """Deploy what was built and return the stack's outputs."""
         self.client("s3").create_bucket(Bucket=BUCKET)
         parameters = {
             "Stage": "local",
             "DatabaseSecretArn": database_secret,
             "MigrationDatabaseSecretArn": migration_secret,
+            "MetricsTokenSecretArn": metrics_secret,
             "PoolSize": str(POOL_SIZE),
             "DeletionProtection": "false",
             "MigrationsDigest": _digest(sorted((PROJECT / "migrations").glob("*.sql"))),

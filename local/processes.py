@@ -17,7 +17,7 @@ from pathlib import Path
 STOP_S = 10.0
 PR_SET_PDEATHSIG = 1
 
-MARK = "SLUICE_STACK"
+MARK = "SLUICE_STACK_FOLDER"
 """In the environment of every program of a stack: the folder of what goes away with it. A command line
 would not do: not every program names the folder there, and an editor or a `tail -f` does."""
 

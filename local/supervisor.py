@@ -22,7 +22,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from local import aws, postgres
-from local.deploy import Deployment
+from local.deploy import STACK, Deployment
 from local.pgbouncer import PgBouncer, installed
 from local.places import Places, free_port, write_env
 from local.postgres import Database, Postgres
@@ -68,6 +68,7 @@ class Running:
         for vendor in vendors:
             self._wait_for(vendor)
         self._aws(app_url, owner_url)
+        self._watchers()
         write_env(self.places.env, self.names)
 
     def down(self) -> None:
@@ -130,6 +131,27 @@ class Running:
         self.names |= {f"{name}_URL": base, f"{name}_CONTROL_URL": f"{base}/_control"}
         say("step", f"Simulated {VENDORS[vendor.name]} on port {vendor.port}")
 
+    def _watchers(self) -> None:
+        """The metrics bridge, and the console that draws what it and the functions tell."""
+        port, pace = free_port(), os.environ.get("SLUICE_ALARM_PACE", "1")
+        programs = [
+            self._watcher("bridge", "--stack", STACK, "--pace", pace),
+            self._watcher("console", "--port", str(port)),
+        ]
+        for program in programs:
+            log = program.log
+            program.wait_until(lambda log=log: "listening" in log.read_text(encoding="utf-8"))  # type: ignore[misc]
+        self.names["CONSOLE_URL"] = f"http://127.0.0.1:{port}"
+        say("step", f"Console at {self.names['CONSOLE_URL']}: the status page, and /dashboard")
+
+    def _watcher(self, name: str, *words: str) -> Program:
+        log = self.places.logs / f"{name}.log"
+        log.unlink(missing_ok=True)
+        command = [sys.executable, "-m", f"local.{name}", *words]
+        program = start(name, command, log, env={**os.environ, **self.names})
+        self.stops.append(program.stop)
+        return program
+
     def _aws(self, app_url: str, owner_url: str) -> None:
         cloud = aws.new(self.places)
         cloud.log.unlink(missing_ok=True)
@@ -137,12 +159,15 @@ class Running:
         cloud.start()
         say("step", f"Embedded AWS on port {cloud.port}, IAM enforced")
         deployment = Deployment(self.places, cloud.environment())
-        names = _make_secrets(deployment, {"database": app_url, "migrations": owner_url})
+        token = secrets.token_urlsafe(24)
+        values = {"database": app_url, "migrations": owner_url, "metrics": token}
+        names = _make_secrets(deployment, values)
         with deployment.alone(lambda: say("step", "waiting for another stack's build")):
             built = deployment.build()
             say("step", f"sam build: {'done' if built else 'nothing changed since the last one'}")
-            outputs = deployment.deploy(names["database"], names["migrations"])
+            outputs = deployment.deploy(names["database"], names["migrations"], names["metrics"])
         deployment.limit(outputs["WebhookFunctionName"], RECEIVERS)
+        deployment.limit(outputs["HealthFunctionName"], RECEIVERS)
         cloud.check_pollers()
         say("step", "sam deploy: the real template is deployed, migrations are applied")
         self.names |= {
@@ -157,13 +182,19 @@ class Running:
             "SLUICE_PUSH_QUEUE_URL": outputs["PushQueueUrl"],
             "SLUICE_PUSH_DLQ_URL": outputs["PushDeadLetterQueueUrl"],
             "SLUICE_WEBHOOK_URL": cloud.http_api(outputs["WebhookApiId"]) + "/webhooks",
+            "SLUICE_HEALTH_URL": cloud.http_api(outputs["WebhookApiId"]),
+            "SLUICE_METRICS_TOKEN_SECRET": names["metrics"],
             "SLUICE_DATABASE_SECRET": names["database"],
             "SLUICE_MIGRATION_DATABASE_SECRET": names["migrations"],
             "SLUICE_WORKER_FUNCTION": outputs["WorkerFunctionName"],
             "SLUICE_DISPATCHER_FUNCTION": outputs["DispatcherFunctionName"],
             "SLUICE_CLEANUP_FUNCTION": outputs["CleanupFunctionName"],
+            "SLUICE_MONITOR_FUNCTION": outputs["MonitorFunctionName"],
+            "SLUICE_POOL_SIZE": outputs["PoolSize"],
             "SLUICE_WEBHOOK_FUNCTION": outputs["WebhookFunctionName"],
             "SLUICE_APPLIER_FUNCTION": outputs["ApplierFunctionName"],
+            "SLUICE_STATUS_FUNCTION": outputs["StatusFunctionName"],
+            "SLUICE_STEER_FUNCTION": outputs["SteerFunctionName"],
         }
 
 

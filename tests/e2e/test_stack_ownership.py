@@ -79,7 +79,8 @@ def test_every_program_of_a_stack_is_found(deployed: Deployed) -> None:
     places = deployed.stack.places
     supervisor = int(places.pid.read_text(encoding="utf-8"))
     programs = children_of(supervisor)
-    assert len(programs) == 6, "Postgres, PgBouncer, the three vendors and AWS"
+    expected = "Postgres, PgBouncer, the three vendors, AWS, the metrics bridge and the console"
+    assert len(programs) == 8, expected
     found = dict(processes_of(places.root))
     assert set(programs) <= set(found), [programs[p] for p in set(programs) - set(found)]
     assert supervisor in found

@@ -1,0 +1,163 @@
+"""The metrics bridge and the console, on the deployed template: what is counted, what rings, and what is shown."""
+
+from __future__ import annotations
+
+import json
+import urllib.error
+import urllib.request
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from tests.e2e.deployed import Deployed, until
+
+SOON_S = 20.0
+"""A few looks of the bridge; the first line of a log takes one."""
+
+
+def get(deployed: Deployed, path: str, **headers: str) -> tuple[int, str]:
+    """Status and body of a page of the console."""
+    url = deployed.names["CONSOLE_URL"] + path
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # loopback
+    try:
+        with urllib.request.urlopen(request, timeout=30) as answer:  # noqa: S310  # loopback
+            return answer.status, answer.read().decode()
+    except urllib.error.HTTPError as error:
+        with error:
+            return error.code, error.read().decode()
+
+
+def sums(
+    deployed: Deployed, namespace: str, name: str, **having: str
+) -> Mapping[tuple[str, ...], float]:
+    """All that was ever counted of a metric, for each set of dimensions that it is counted under."""
+    cloudwatch = deployed.aws("cloudwatch")
+    found: dict[tuple[str, ...], float] = defaultdict(float)
+    for metric in cloudwatch.list_metrics(Namespace=namespace, MetricName=name)["Metrics"]:
+        dimensions = {each["Name"]: each["Value"] for each in metric["Dimensions"]}
+        if having.items() <= dimensions.items():
+            answer = cloudwatch.get_metric_statistics(
+                Namespace=namespace, MetricName=name, Dimensions=metric["Dimensions"], Period=10**9,
+                StartTime=datetime.now(UTC) - timedelta(days=1), Statistics=["Sum"],
+                EndTime=datetime.now(UTC) + timedelta(minutes=1),
+            )  # fmt: skip
+            found[tuple(sorted(dimensions))] += sum(point["Sum"] for point in answer["Datapoints"])
+    return found
+
+
+def rows_read(deployed: Deployed) -> int:
+    """What the log of slices says that was read of cars."""
+    row = deployed.database.execute(
+        "SELECT coalesce(sum(rows_read), 0) AS read FROM sluice.slices WHERE source = 'cars'"
+    ).fetchone()
+    assert row is not None
+    return int(row["read"])
+
+
+def test_what_a_slice_counts_is_in_cloudwatch_within_seconds(deployed: Deployed) -> None:
+    """Each row once: what was read since is what the log of slices says, under each set of dimensions."""
+    names = ("Sluice", "RowsRead")
+    logged, counted = rows_read(deployed), sums(deployed, *names, source="cars")
+    key = deployed.add_client("counted", cars=730)
+    deployed.run_of(key, deployed.sync(key))
+    read = rows_read(deployed) - logged
+    assert read >= 730
+
+    def since() -> list[float]:
+        now = sums(deployed, *names, source="cars")
+        return [total - counted.get(dimensions, 0.0) for dimensions, total in now.items()]
+
+    until(lambda: since() and set(since()) == {float(read)}, f"{read} rows are counted", SOON_S)
+
+
+def test_a_function_that_a_queue_calls_is_counted(deployed: Deployed) -> None:
+    """By the embedded AWS, which of itself counts only what was asked for by Invoke."""
+    worker = {"FunctionName": deployed.names["SLUICE_WORKER_FUNCTION"]}
+    before = sum(sums(deployed, "AWS/Lambda", "Invocations", **worker).values())
+    key = deployed.add_client("invoked", cars=10)
+    deployed.run_of(key, deployed.sync(key))
+    after = sums(deployed, "AWS/Lambda", "Invocations", **worker)
+    assert sum(after.values()) > before
+    assert sum(sums(deployed, "AWS/Lambda", "Duration", **worker).values()) > 0
+
+
+@pytest.fixture
+def heard(deployed: Deployed) -> Iterator[Any]:
+    """A queue that hears what the stack's topic tells; what came so far, when it is called."""
+    sqs, sns = deployed.aws("sqs"), deployed.aws("sns")
+    described = deployed.aws("cloudformation").describe_stacks(StackName="sluice")["Stacks"][0]
+    topic = next(
+        o["OutputValue"] for o in described["Outputs"] if o["OutputKey"] == "AlarmTopicArn"
+    )
+    url = sqs.create_queue(QueueName="heard-by-the-test")["QueueUrl"]
+    arn = sqs.get_queue_attributes(QueueUrl=url, AttributeNames=["QueueArn"])["Attributes"][
+        "QueueArn"
+    ]
+    letting = {
+        "Effect": "Allow", "Principal": {"Service": "sns.amazonaws.com"}, "Action": "sqs:SendMessage",
+        "Resource": arn, "Condition": {"ArnEquals": {"aws:SourceArn": topic}},
+    }  # fmt: skip
+    policy = json.dumps({"Version": "2012-10-17", "Statement": [letting]})
+    sqs.set_queue_attributes(QueueUrl=url, Attributes={"Policy": policy})
+    subscription = sns.subscribe(TopicArn=topic, Protocol="sqs", Endpoint=arn)["SubscriptionArn"]
+    came: list[tuple[str, str]] = []
+
+    def so_far() -> list[tuple[str, str]]:
+        answer = sqs.receive_message(QueueUrl=url, MaxNumberOfMessages=10)
+        for message in answer.get("Messages", []):
+            told = json.loads(json.loads(message["Body"])["Message"])
+            came.append((told["AlarmName"], told["NewStateValue"]))
+            sqs.delete_message(QueueUrl=url, ReceiptHandle=message["ReceiptHandle"])
+        return came
+
+    yield so_far
+    sns.unsubscribe(SubscriptionArn=subscription)
+    sqs.delete_queue(QueueUrl=url)
+
+
+def states(deployed: Deployed) -> dict[str, str]:
+    described = deployed.aws("cloudwatch").describe_alarms(
+        AlarmTypes=["MetricAlarm", "CompositeAlarm"], MaxRecords=100
+    )
+    alarms = described["MetricAlarms"] + described["CompositeAlarms"]
+    return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
+
+
+def test_an_alarm_rings_its_page_and_both_end(deployed: Deployed, heard: Any) -> None:
+    """A dead letter: the alarm, the page over it, what whoever listens hears; once it is gone, all of it ends."""
+    sqs, url = deployed.aws("sqs"), deployed.names["SLUICE_DLQ_URL"]
+    until(lambda: states(deployed)["sluice-dead-letters"] == "OK", "nothing rings before", 90)
+    sqs.send_message(QueueUrl=url, MessageBody="{}")
+    try:
+        until(lambda: states(deployed)["sluice-dead-letters"] == "ALARM", "the alarm rings", SOON_S)
+        assert states(deployed)["sluice-page-ours"] == "ALARM"
+        until(lambda: ("sluice-page-ours", "ALARM") in heard(), "the page is heard", SOON_S)
+        assert "dead-letters" in get(deployed, "/dashboard")[1]
+    finally:
+        sqs.purge_queue(QueueUrl=url)
+    until(lambda: states(deployed)["sluice-dead-letters"] == "OK", "the alarm ends", 90)
+    until(lambda: states(deployed)["sluice-page-ours"] == "OK", "the page ends", 90)
+
+
+def test_the_console_shows_runbooks_and_only_to_this_machine(deployed: Deployed) -> None:
+    status, text = get(deployed, "/runbooks/dead-letters")
+    assert status == 200
+    assert "dead-letters" in text
+    assert get(deployed, "/runbooks/none")[0] == 404
+    assert get(deployed, "/docs/../pyproject.md")[0] == 404
+    assert get(deployed, "/dashboard", Host="evil.example")[0] == 403
+    assert get(deployed, "/dashboard", Origin="http://evil.example")[0] == 403
+
+
+def test_the_deployed_dashboards_are_drawn(deployed: Deployed) -> None:
+    """Each of them, by its own name, and nothing in them is refused."""
+    listed = deployed.aws("cloudwatch").list_dashboards()["DashboardEntries"]
+    for name in [entry["DashboardName"] for entry in listed]:
+        status, text = get(deployed, f"/dashboard/{name}")
+        assert status == 200, text
+        assert 'class="refused"' not in text
+    assert get(deployed, "/dashboard")[0] == 200
+    assert get(deployed, "/dashboard/none")[0] in (200, 404)
