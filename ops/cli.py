@@ -9,13 +9,19 @@ import typer
 
 from ops.commands import (
     accounts,
+    audit,
     clients,
+    dlq,
+    doctor,
     explain,
+    leases,
     rejects,
     run,
     stack,
+    status,
     steer,
     sync,
+    undo,
     verify,
     webhooks,
 )
@@ -27,14 +33,16 @@ HELP = """Sluice keeps a Postgres database in step with vendor systems.
 \b
 Exit codes:
   0    done
-  1    something failed while running (for `clients diff`: there is a difference)
+  1    something failed while running (`clients diff`: there is a difference; `doctor`: something is wrong)
   2    the command or a setting is wrong; this help, when no command is given
   3    a run ended badly, or not in the time given
   4    runs ended well but missed an acceptance target; or `verify` found a difference
+  5    `status` found something that a person should know of
   130  interrupted
 
 Errors are one line on standard error that says what to do. Figures go to standard output; where
-that is no terminal, they come as plain lines that are never wrapped.
+that is no terminal, they come as plain lines that are never wrapped. `sluice --install-completion` teaches your
+shell commands, clients and streams. All commands in one table: docs/commands.md.
 """
 
 app = typer.Typer(
@@ -46,14 +54,20 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 stack.add_to(app)
+status.add_to(app)
 sync.add_to(app)
-run.add_to(app)
 explain.add_to(app)
+doctor.add_to(app)
 steer.add_to(app)
+undo.add_to(app)
 verify.add_to(app)
 app.add_typer(accounts.app, name="accounts")
+app.add_typer(audit.app, name="audit")
 app.add_typer(clients.app, name="clients")
+app.add_typer(dlq.app, name="dlq")
+app.add_typer(leases.app, name="leases")
 app.add_typer(rejects.app, name="rejects")
+app.add_typer(run.app, name="run")
 app.add_typer(webhooks.app, name="webhooks")
 
 

@@ -33,10 +33,13 @@ from ops.target import Target, find_target
 CLIENTS_FILE = PROJECT / "local" / "clients.demo.yaml"
 
 
-def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
-    """Bring the stack up, run every part, take it down, whatever happens in between."""
+def run_demo(
+    cars: int, console: Console, json_path: Path | None, *, keep: bool = False
+) -> DemoResult:
+    """Bring the stack up, run every part, take it down, whatever happens in between; or ``keep`` it up, unless
+    something failed."""
     result = DemoResult(cars)
-    with stack_failures(), Stack() as stack, _interrupts_told(console):
+    with stack_failures(), _stack(keep=keep) as stack, _interrupts_told(console):
         started = time.monotonic()
         stack.up(
             lambda text: console.print(
@@ -48,6 +51,9 @@ def run_demo(cars: int, console: Console, json_path: Path | None) -> DemoResult:
         _show(target, stack.places.run, console, result)
     for check in result.checks:
         console.print(check_line(check), soft_wrap=True)
+    if keep:
+        console.print(f"console: {stack.names()['CONSOLE_URL']}", soft_wrap=True)
+        console.print("the stack is still up; `sluice down` stops it", soft_wrap=True)
     if json_path is not None:
         text = json.dumps(result.as_json(), default=str, indent=2)
         json_path.write_text(text + "\n", encoding="utf-8")
@@ -74,6 +80,21 @@ def _show(target: Target, folder: Path, console: Console, result: DemoResult) ->
             shipbob.load()
             mixpanel.end()
             shipbob.push()
+
+
+@contextmanager
+def _stack(*, keep: bool) -> Iterator[Stack]:
+    """One that this process owns goes down with it, however it ends."""
+    if not keep:
+        with Stack() as owned:
+            yield owned
+        return
+    stack = Stack()
+    try:
+        yield stack
+    except BaseException:
+        stack.down()
+        raise
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from contextlib import contextmanager
 from ops.terminal import open_console, printable
 from sluice.core.errors import PersonMustAct, SluiceError
 
-FAILED, WRONG, RUN_FAILED, MISSED, INTERRUPTED = 1, 2, 3, 4, 130
+FAILED, WRONG, RUN_FAILED, MISSED, FOUND, INTERRUPTED = 1, 2, 3, 4, 5, 130
 
 _FOLDED = re.compile(r"\n\s+")
 """How foreign errors, Postgres' above all, go on in a second line."""

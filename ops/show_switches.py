@@ -17,6 +17,9 @@ from sluice.core.switches import Cadence, Pause, SwitchBoard
 from sluice.postgres.audit import AuditRow
 from sluice.usecases.steer import Steered
 
+MOST_TOLD = 60
+"""Characters of one value that a table has room for."""
+
 SOON = "workers know within 20 s; a slice at work ends by itself"
 
 
@@ -99,6 +102,19 @@ def switches_json(board: SwitchBoard) -> list[dict[str, Any]]:
     ]
 
 
+def steered_json(done: Steered) -> dict[str, Any]:
+    """What a pause, a resume or a cadence came to; ``in_force`` are the scope's own switches now."""
+    own = [each for each in switches_json(done.after) if each["scope"] == str(done.scope)]
+    return {
+        "scope": str(done.scope),
+        "changed": done.changed,
+        "streams": done.streams,
+        "due_sooner": done.sooner,
+        "in_force": own,
+        "also_paused_by": [str(pause.scope) for pause in done.wider_pauses],
+    }
+
+
 def audit_sheet(rows: Sequence[AuditRow]) -> Sheet:
     """Who changed what, newest first."""
     columns = [
@@ -162,10 +178,18 @@ def _said_text(said: str | None) -> str:
         return "-"
     if "every_s" in read:
         return f"every {duration_text(timedelta(seconds=read['every_s']))}"
-    if "until" not in read:  # what was lifted of a vendor account
-        return "; ".join(f"{name.replace('_', ' ')} {value}" for name, value in read.items())
+    if "until" not in read:  # what was lifted of a vendor account, freed, sent back or thrown away
+        return "; ".join(
+            f"{name.replace('_', ' ')} {_short(value)}" for name, value in read.items()
+        )
     until = read.get("until")
     return "paused" if until is None else f"paused until {_moment(datetime.fromisoformat(until))}"
+
+
+def _short(value: Any) -> str:
+    """A dead letter's body is whole in --json."""
+    text = str(value)
+    return text if len(text) <= MOST_TOLD else f"{text[: MOST_TOLD - 1]}…"
 
 
 def _loaded(said: str | None) -> dict[str, Any] | None:

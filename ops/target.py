@@ -45,6 +45,7 @@ OUTPUTS = {
     "SLUICE_WEBHOOK_URL": "WebhookUrl",
     "SLUICE_DATABASE_SECRET": "DatabaseSecretArn",
     "SLUICE_WORKER_FUNCTION": "WorkerFunctionName",
+    "SLUICE_POOL_SIZE": "PoolSize",
 }
 AWS_CALL = Config(
     connect_timeout=3, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 3}
@@ -80,6 +81,11 @@ class Target:
                 f"{self.where} does not say its {variable} (output {output}); deploy template.yaml again"
             )
         return value
+
+    @property
+    def stack(self) -> str:
+        """The CloudFormation stack's name."""
+        return self.names.get("SLUICE_STACK") or DEFAULT_STACK
 
     @cached_property
     def registry(self) -> DynamoRegistry:
@@ -155,7 +161,7 @@ def find_target(
         return _embedded(env_file, session)
     aws = _clients(session, environment)
     wanted = stack or DEFAULT_STACK
-    names = {**_stack_outputs(wanted, aws), **given}
+    names = {**_stack_outputs(wanted, aws), **given, "SLUICE_STACK": wanted}
     return Target(names, embedded=False, where=f"the stack {wanted!r}", aws=aws)
 
 

@@ -8,7 +8,6 @@ from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
-from typer.core import TyperGroup
 
 from ops.accounts import (
     PREFIX,
@@ -19,6 +18,7 @@ from ops.accounts import (
     holder_names,
 )
 from ops.callers import caller
+from ops.commands.groups import Lists
 from ops.commands.teaching import examples
 from ops.show_accounts import account_sheet, accounts_json, cleared_lines, nothing_lines
 from ops.target import Target, find_target
@@ -26,19 +26,8 @@ from ops.terminal import open_console
 from sluice.dynamo.book import DynamoBook
 from sluice.postgres.audit import PostgresAudit
 
-
-class _ListsByItself(TyperGroup):
-    """`sluice accounts` alone, or with options only, is `sluice accounts list`."""
-
-    def parse_args(self, ctx: typer.Context, args: list[str]) -> list[str]:  # type: ignore[override]  # Typer's own
-        asks_for_help = any(word in ctx.help_option_names for word in args)
-        if not asks_for_help and (not args or args[0].startswith("-")):
-            args = ["list", *args]
-        return super().parse_args(ctx, args)
-
-
 app = typer.Typer(
-    cls=_ListsByItself,
+    cls=Lists,
     help="""Vendor accounts: which are stopped, held or failing, and who uses them now.
 
     An account is one credential at one vendor; all workers share its limits, its breaker and what it
@@ -89,6 +78,7 @@ def clear(
     why: Annotated[
         str | None, typer.Option(help="The reason, one line, for whoever looks later.")
     ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """Let an account be asked again: lifts a stop, an open breaker and a hold.
 
@@ -102,6 +92,10 @@ def clear(
     if found.lifted:
         with target.database() as connection:
             clear_account(book, PostgresAudit(connection), found, actor=caller(target.aws), why=why)
+    if as_json:
+        document = {"account": found.name, "lifted": dict(found.lifted)}
+        typer.echo(json.dumps(document, default=str, indent=2))
+        return
     for line in cleared_lines(found) if found.lifted else nothing_lines(found):
         console.print(line, soft_wrap=True)
 

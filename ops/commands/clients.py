@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated
@@ -24,18 +25,23 @@ app = typer.Typer(
 )
 File = Annotated[Path, typer.Option("--file", "-f", help="The clients file.")]
 DEFAULT = Path("clients.yaml")
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 @app.command(epilog=examples("sluice clients check", "sluice clients check -f other.yaml"))
-def check(file: File = DEFAULT) -> None:
+def check(file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Check the clients file itself: every fault with its line. Needs no deployment."""
     settings = stream_settings(read_clients_file(file))
     clients = {setting.key.client_id for setting in settings}
+    if as_json:
+        document = {"file": str(file), "clients": len(clients), "streams": len(settings)}
+        typer.echo(json.dumps(document, indent=2))
+        return
     typer.echo(f"{file} is right: {len(clients)} client(s), {len(settings)} stream(s)")
 
 
 @app.command(epilog=examples("sluice clients apply", "sluice --stack prod clients apply -f c.yaml"))
-def apply(context: typer.Context, file: File = DEFAULT) -> None:
+def apply(context: typer.Context, file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Write the clients file to the registry. The next tick of the schedule starts what is new.
 
     A client gone from the file is disabled, not deleted; its data stays.
@@ -44,15 +50,15 @@ def apply(context: typer.Context, file: File = DEFAULT) -> None:
     wanted = _wanted(target, file)
     found = changes(target.registry, wanted)
     target.registry.apply(wanted)
-    _print(found, f"applied to {target.where}:")
+    _print(found, f"applied to {target.where}:", as_json)
 
 
 @app.command(epilog=examples("sluice clients diff", "sluice clients diff && echo in step"))
-def diff(context: typer.Context, file: File = DEFAULT) -> None:
+def diff(context: typer.Context, file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Say what apply would change, and change nothing. Exits with 1 when there is a difference."""
     target = find_target(context.obj)
     found = changes(target.registry, _wanted(target, file))
-    _print(found, f"apply would change at {target.where}:")
+    _print(found, f"apply would change at {target.where}:", as_json)
     if any(change.action != "same" for change in found):
         raise typer.Exit(FAILED)
 
@@ -60,7 +66,7 @@ def diff(context: typer.Context, file: File = DEFAULT) -> None:
 @app.command(epilog=examples("sluice clients show", "sluice clients show --json | jq ."))
 def show(
     context: typer.Context,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the registry: clients, streams, cadence, settings and the names of their secrets."""
     entries = find_target(context.obj).registry.show()
@@ -79,7 +85,10 @@ def _wanted(target: Target, file: Path) -> list[RegistryEntry]:
     return entries_of(stream_settings(read_clients_file(file, allowed)))
 
 
-def _print(found: list[Change], title: str) -> None:
+def _print(found: list[Change], title: str, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps([asdict(change) for change in found], default=str, indent=2))
+        return
     console = open_console()
     console.print(title, style="bold", soft_wrap=True)
     for line in change_lines(found):

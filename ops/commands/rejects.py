@@ -7,21 +7,29 @@ from typing import Annotated
 
 import typer
 
+from ops.accounts import checked_why
+from ops.callers import caller
 from ops.commands.teaching import examples
+from ops.completion import client_names
 from ops.known import check_client
 from ops.rejects import list_rejects, one_reject, open_rejects, reject_sheet
-from ops.target import find_target
+from ops.target import Target, find_target
 from ops.terminal import open_console
+from sluice.core.acting import Action
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
+from sluice.core.steering import Change
+from sluice.postgres.audit import PostgresAudit
 
 app = typer.Typer(
     help="List, show and redrive rejected rows.",
     epilog=examples("sluice rejects list", "sluice rejects redrive --yes"),
     no_args_is_help=True,
 )
-Client = Annotated[str | None, typer.Option(help="Only this client's.")]
+Client = Annotated[
+    str | None, typer.Option(help="Only this client's.", autocompletion=client_names)
+]
 
 
 @app.command("list", epilog=examples("sluice rejects list --client harbour-motors"))
@@ -69,23 +77,37 @@ def redrive(
     yes: Annotated[
         bool, typer.Option("--yes", help="Do it; without this, only say what would be done.")
     ] = False,
+    why: Annotated[
+        str | None, typer.Option(help="The reason, one line, for whoever looks later.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of text.")] = False,
 ) -> None:
     """Load open rejects again, as the present code understands them, through the same fenced slice.
 
-    A row that was written since keeps what it has.
+    A row that was written since keeps what it has. Audited, as `sluice audit` shows.
     """
+    why = checked_why(why)
     target = find_target(context.obj)
     with target.database() as connection:
         streams = open_rejects(connection, client)
+        for found in streams if yes else []:
+            _ask(target, PostgresAudit(connection), StreamKey.parse(found.stream_key), why)
     if not streams:
         check_client(target.registry, client)
-    for found in streams if yes else []:
-        target.messages.ask_for_slice(
-            StreamKey.parse(found.stream_key), reason="redrive", priority=Priority.MANUAL
-        )
+    if as_json:
+        streams_told = [found._asdict() for found in streams]
+        typer.echo(json.dumps({"done": yes, "streams": streams_told}, indent=2))
+        return
     verb = "asked to redrive" if yes else "would redrive (say --yes to do it)"
     rows = sum(found.rows for found in streams)
     console = open_console()
     console.print(f"{verb}: {rows:,} row(s) of {len(streams)} stream(s)", soft_wrap=True)
     for found in streams:
         console.print(f"  {found.stream_key}: {found.rows:,}", soft_wrap=True)
+
+
+def _ask(target: Target, audit: PostgresAudit, key: StreamKey, why: str | None) -> None:
+    """Audited first, in the words of the status page's button: killed in between, it was only meant."""
+    after = json.dumps({"asked": Action.REDRIVE.value})
+    audit.record(Change(caller(target.aws), Action.REDRIVE.value, str(key), None, after, why))
+    target.messages.ask_for_slice(key, reason="redrive", priority=Priority.MANUAL)

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from ops.commands.groups import Shows
 from ops.commands.teaching import examples
 from ops.run_figures import Connection, RunFigures, read_runs, server_now
 from ops.run_times import RunTimes, read_slices, read_times, run_ids_like
@@ -19,7 +20,17 @@ from sluice.core.errors import SettingInvalid
 
 LEAST_OF_AN_ID = 4
 
+app = typer.Typer(
+    cls=Shows,
+    help="One run: `sluice run RUN` shows it, as `sluice run show RUN` does.",
+    epilog=examples("sluice run 3f2a", "sluice run show 3f2a --json | jq .times"),
+    no_args_is_help=True,
+)
 
+
+@app.command(
+    "show", epilog=examples("sluice run show 3f2a", "sluice run show 3f2a --json | jq .times")
+)
 def run(
     context: typer.Context,
     run_id: Annotated[
@@ -63,9 +74,3 @@ def _one(connection: Connection, begin: str) -> tuple[RunFigures, RunTimes, date
     never = datetime.max.replace(tzinfo=UTC)
     (figures,) = read_runs(connection, never, also=found, limit=1)
     return figures, read_times(connection, found)[found[0]], server_now(connection)
-
-
-def add_to(app: typer.Typer) -> None:
-    app.command("run", epilog=examples("sluice run 3f2a", "sluice run 3f2a --json | jq .times"))(
-        run
-    )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from pathlib import Path
 from typing import Annotated, Literal
@@ -31,6 +32,7 @@ def up() -> None:
         except BaseException:
             stack.down()
             raise
+    console.print(f"console: {stack.names()['CONSOLE_URL']}", soft_wrap=True)
     console.print("up; endpoints are in .sluice/env, `sluice down` stops it", soft_wrap=True)
 
 
@@ -51,6 +53,9 @@ def demo(
     json_path: Annotated[
         Path | None, typer.Option("--json", help="Write all figures to this file as well.")
     ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep", help="Leave the stack up at the end, to look around in.")
+    ] = False,
 ) -> None:
     """Sync simulated vendors (cars, ShipBob, Mixpanel), and compare every table with their truth.
 
@@ -61,7 +66,7 @@ def demo(
     """
     from ops.demo import run_demo  # see up()
 
-    result = run_demo(cars, open_console(), writable(json_path))
+    result = run_demo(cars, open_console(), writable(json_path), keep=keep)
     if result.exit_code:
         raise typer.Exit(result.exit_code)
 
@@ -71,6 +76,7 @@ def migrate(
         Literal["pre", "post"], typer.Argument(help="Before new code (pre) or after it (post).")
     ] = "pre",
     folder: Annotated[Path, typer.Option(help="Where the migrations lie.")] = Path("migrations"),
+    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of lines.")] = False,
 ) -> None:
     """Apply migrations to the database of DATABASE_URL.
 
@@ -86,6 +92,9 @@ def migrate(
             " postgresql://user:password@host/name"
         )
     applied = apply_migrations(url, phase=phase, folder=folder)
+    if as_json:
+        typer.echo(json.dumps({"phase": phase, "applied": list(applied)}, indent=2))
+        return
     for name in applied:
         typer.echo(f"applied {name}")
     if not applied:
@@ -95,9 +104,12 @@ def migrate(
 def add_to(app: typer.Typer) -> None:
     app.command("up", epilog=examples("sluice up", "sluice runs"))(up)
     app.command("down", epilog=examples("sluice down"))(down)
-    app.command("demo", epilog=examples("sluice demo", "CARS=200000 sluice demo --json demo.json"))(
-        demo
-    )
+    app.command(
+        "demo",
+        epilog=examples(
+            "sluice demo", "sluice demo --keep", "CARS=200000 sluice demo --json demo.json"
+        ),
+    )(demo)
     app.command(
         "migrate",
         epilog=examples(

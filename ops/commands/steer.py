@@ -1,4 +1,4 @@
-"""`sluice pause`, `resume`, `cadence`, `switches`, `audit`: steer what runs, without a deploy."""
+"""`sluice pause`, `resume`, `cadence`, `switches`: steer what runs, without a deploy."""
 
 from __future__ import annotations
 
@@ -12,14 +12,13 @@ import typer
 
 from ops.callers import caller
 from ops.commands.teaching import examples
+from ops.completion import scope_names
 from ops.durations import HOW_TO_WRITE, read_duration
-from ops.failures import CommandFailed
 from ops.show_switches import (
-    audit_json,
-    audit_sheet,
     cadence_lines,
     pause_lines,
     resume_lines,
+    steered_json,
     switch_sheet,
     switches_json,
 )
@@ -28,7 +27,7 @@ from ops.terminal import open_console
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.core.scopes import Scope, known_scope
-from sluice.core.switches import SUBJECT, Recorded, SwitchBoard
+from sluice.core.switches import SUBJECT, SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.steering import DynamoSteering
 from sluice.postgres.audit import PostgresAudit
@@ -39,11 +38,13 @@ Where = Annotated[
     str,
     typer.Argument(
         metavar="SCOPE",
+        autocompletion=scope_names,
         help="'*' (everything), CLIENT, CLIENT#SOURCE, CLIENT#SOURCE#STREAM, source:SOURCE,"
         " source:SOURCE#STREAM or platform:PLATFORM.",
     ),
 ]
 Why = Annotated[str | None, typer.Option(help="The reason, one line, for whoever looks later.")]
+AsJson = Annotated[bool, typer.Option("--json", help="JSON instead of text.")]
 
 
 def pause(
@@ -54,6 +55,7 @@ def pause(
         str | None,
         typer.Option(metavar="DURATION", help="Resume by itself after this long: 30m, 2h, 1d."),
     ] = None,
+    as_json: AsJson = False,
 ) -> None:
     """Stop a client, a source, a stream, a platform or everything, within a minute.
 
@@ -62,13 +64,17 @@ def pause(
     """
     lasting = None if until is None else _duration("--until", until)
     _steer(
-        context, scope, lambda kit, at: steer.pause(kit, at, lasting=lasting, why=why), pause_lines
+        context,
+        scope,
+        lambda kit, at: steer.pause(kit, at, lasting=lasting, why=why),
+        pause_lines,
+        as_json,
     )
 
 
-def resume(context: typer.Context, scope: Where, why: Why = None) -> None:
+def resume(context: typer.Context, scope: Where, why: Why = None, as_json: AsJson = False) -> None:
     """Lift a pause; streams that nothing else pauses are due at once."""
-    _steer(context, scope, lambda kit, at: steer.resume(kit, at, why=why), resume_lines)
+    _steer(context, scope, lambda kit, at: steer.resume(kit, at, why=why), resume_lines, as_json)
 
 
 def cadence(
@@ -81,6 +87,7 @@ def cadence(
         bool, typer.Option("--default", help="Go back to what a wider scope or the file says.")
     ] = False,
     why: Why = None,
+    as_json: AsJson = False,
 ) -> None:
     """Set how often streams are due, whatever the clients file says. The narrowest scope counts.
 
@@ -90,7 +97,11 @@ def cadence(
         raise SettingInvalid("say how often, such as 5m, or --default; one of them")
     wanted = None if every is None else _duration("cadence", every)
     _steer(
-        context, scope, lambda kit, at: steer.set_cadence(kit, at, wanted, why=why), cadence_lines
+        context,
+        scope,
+        lambda kit, at: steer.set_cadence(kit, at, wanted, why=why),
+        cadence_lines,
+        as_json,
     )
 
 
@@ -106,31 +117,6 @@ def switches(
         open_console().print(switch_sheet(board))
     else:
         open_console().print("no switch is set: all runs as the clients file says", soft_wrap=True)
-
-
-def audit(
-    context: typer.Context,
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="How many at most.")] = 20,
-    verify: Annotated[
-        bool, typer.Option("--verify", help="Check that no row was changed or taken away.")
-    ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
-) -> None:
-    """Who changed what, newest first. With --verify: exits with 1 when a row was tampered with."""
-    if verify and as_json:
-        raise SettingInvalid("--verify prints one line; leave --json out")
-    target = find_target(context.obj)
-    known = _board(_book(target)).audited if verify else None
-    with target.database() as connection:
-        rows = PostgresAudit(connection)
-        if verify:
-            _verify(rows, known)
-            return
-        found = rows.newest(limit)
-    if as_json:
-        typer.echo(json.dumps(audit_json(found), default=str, indent=2))
-    else:
-        open_console().print(audit_sheet(found) if found else "nothing was changed yet")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -156,10 +142,6 @@ def add_to(app: typer.Typer) -> None:
     app.command("switches", epilog=examples("sluice switches", "sluice switches --json | jq ."))(
         switches
     )
-    app.command(
-        "audit",
-        epilog=examples("sluice audit --limit 5", "sluice audit --verify", "sluice audit --json"),
-    )(audit)
 
 
 def _steer(
@@ -167,6 +149,7 @@ def _steer(
     text: str,
     act: Callable[[Kit, Scope], Steered],
     lines: Callable[[Steered], Iterator[str]],
+    as_json: bool,
 ) -> None:
     target = find_target(context.obj)
     book, streams = _book(target), target.registry.show()
@@ -175,6 +158,9 @@ def _steer(
     with target.database() as connection:
         audit = PostgresAudit(connection)
         done = act(Kit(book, audit, registry, streams, _now, caller(target.aws)), scope)
+    if as_json:
+        typer.echo(json.dumps(steered_json(done), indent=2))
+        return
     console = open_console()
     for line in lines(done):
         console.print(line, soft_wrap=True)
@@ -184,15 +170,6 @@ def _scope(text: str, book: DynamoBook, keys: Sequence[StreamKey]) -> Scope:
     """One that is known, or was when somebody switched it: that must be possible to take back."""
     scope, board = Scope.parse(text), _board(book)
     return scope if scope in {*board.pauses, *board.cadences} else known_scope(text, keys)
-
-
-def _verify(rows: PostgresAudit, known: Recorded | None) -> None:
-    found = rows.verify(known)
-    if found.fault:
-        raise CommandFailed(
-            f"the audit is not whole: {found.fault}; {found.rows:,} rows before are"
-        )
-    open_console().print(f"the audit is whole: {found.rows:,} row(s)", soft_wrap=True)
 
 
 def _book(target: Target) -> DynamoBook:

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 
 from ops.commands.teaching import examples
+from ops.completion import client_names
 from ops.failures import MISSED
 from ops.known import check_client
 from ops.target import find_target
@@ -26,7 +27,7 @@ class Source(StrEnum):
 def verify(
     context: typer.Context,
     source: Annotated[Source, typer.Argument(help="Whose derived numbers.")],
-    client: Annotated[str, typer.Option(help="Of this client.")],
+    client: Annotated[str, typer.Option(help="Of this client.", autocompletion=client_names)],
     limit: Annotated[
         int, typer.Option(min=1, max=10_000, help="How many differences to show.")
     ] = SHOWN,

@@ -83,7 +83,13 @@ def test_rejects_are_redriven_only_when_told_so(applied: Deployment, sluice: Com
         "  ridge#cars#cars: 1",
     ]
     assert applied.messages() == []
+    assert audited(applied) == []
     assert sluice.printed("rejects", "redrive", "--client", "ridge", "--yes").startswith(
         "asked to redrive: 1 row(s) of 1 stream(s)"
     )
     assert [(m["client_id"], m["reason"]) for m in applied.messages()] == [("ridge", "redrive")]
+    assert audited(applied) == [("redrive", "ridge#cars#cars")]
+
+
+def audited(applied: Deployment) -> list[tuple[object, ...]]:
+    return list(applied.owner.execute("SELECT action, scope FROM sluice.audit ORDER BY number"))

@@ -215,16 +215,24 @@ def test_what_was_switched_can_be_taken_back_though_nothing_is_called_so_any_mor
 
 
 def test_an_audit_that_was_tampered_with_is_told(steered: Steered, sluice: Command) -> None:
-    """Also when its last row is gone: the switches remember it."""
+    """Also when its last row is gone: the switches remember it. Whoever asks for JSON gets the exit code as well."""
     sluice.printed("pause", "harbour")
     sluice.printed("pause", "ridge")
+    assert sluice.printed("audit", "verify") == "the audit is whole: 2 row(s)\n"
     assert sluice.printed("audit", "--verify") == "the audit is whole: 2 row(s)\n"
+    whole = {"whole": True, "rows": 2, "fault": None}
+    assert json.loads(sluice.printed("audit", "verify", "--json")) == whole
     owner = steered.deployment.owner
     owner.execute("ALTER TABLE sluice.audit DISABLE TRIGGER only_grow")
     owner.execute("DELETE FROM sluice.audit WHERE number = 2")
-    assert sluice.error("audit", "--verify") == (
-        1, "the audit is not whole: row 2 and all after it are missing, up to 2; 1 rows before are",
-    )  # fmt: skip
+    for words in (("audit", "verify"), ("audit", "--verify")):
+        assert sluice.error(*words) == (
+            1, "the audit is not whole: row 2 and all after it are missing, up to 2; 1 rows before are",
+        )  # fmt: skip
+    code, out, err = sluice.run("audit", "verify", "--json")
+    assert code == 1
+    assert json.loads(out)["fault"] == "row 2 and all after it are missing, up to 2"
+    assert err.startswith("error: the audit is not whole")
 
 
 def test_what_cannot_be_audited_is_not_switched(steered: Steered, sluice: Command) -> None:

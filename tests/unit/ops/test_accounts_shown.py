@@ -218,7 +218,7 @@ def test_a_reason_that_is_none_is_told_before_any_deployment_is_looked_for(
 
 
 @pytest.mark.parametrize(
-    "words", [("clear",), ("claer", NAME), ("--jsno",), ("clear", "--json", NAME), (NAME,)],
+    "words", [("clear",), ("claer", NAME), ("--jsno",), ("clear", "--jsno", NAME), (NAME,)],
     ids=" ".join,
 )  # fmt: skip
 def test_a_wrong_command_line_exits_with_2(

@@ -114,12 +114,30 @@ def test_alone_it_prints_its_help(sluice: Command) -> None:
     assert "sluice demo" in out + err
 
 
-@pytest.mark.parametrize("words", [("clients",), ("rejects",)], ids=" ".join)
+@pytest.mark.parametrize("words", [("clients",), ("rejects",), ("run",)], ids=" ".join)
 def test_a_group_alone_prints_its_help(sluice: Command, words: tuple[str, ...]) -> None:
     """Whoever does not know the next word is told."""
     code, out, err = sluice.run(*words)
     assert code == 2
     assert "Examples:" in out + err
+
+
+@pytest.mark.parametrize(
+    ("short", "long"),
+    [
+        (("run", "3f2a"), ("run", "show", "3f2a")),
+        (("leases", "--json"), ("leases", "list", "--json")),
+        (("dlq",), ("dlq", "list")),
+    ],
+)
+def test_what_a_group_is_for_most_often_needs_no_word(
+    sluice: Command, short: tuple[str, ...], long: tuple[str, ...]
+) -> None:
+    """Both are the same command; a word that is none is not taken for an argument where none is wanted."""
+    assert sluice.run(*short) == sluice.run(*long)
+    code, _, err = sluice.run("leases", "lisst")
+    assert code == 2
+    assert "No such command 'lisst'" in err
 
 
 @pytest.mark.parametrize(
@@ -139,7 +157,9 @@ def test_a_wrong_command_line_exits_with_2(sluice: Command, words: tuple[str, ..
 
 NEEDS_A_DEPLOYMENT = [
     ("sync",), ("runs",), ("leases",), ("clients", "apply"), ("clients", "diff"), ("clients", "show"),
-    ("rejects", "list"), ("rejects", "show", "1"), ("rejects", "redrive"),
+    ("rejects", "list"), ("rejects", "show", "1"), ("rejects", "redrive"), ("doctor",), ("dlq",),
+    ("dlq", "show", "6aedf40f"), ("dlq", "redrive"), ("dlq", "discard", "6aedf40f", "--why", "x"),
+    ("leases", "break", "a#b#c", "--why", "x"), ("webhooks", "replay"), ("run", "3f2a"),
 ]  # fmt: skip
 
 

@@ -11,6 +11,7 @@ import pytest
 from ops import cli
 from ops.failures import (
     FAILED,
+    FOUND,
     INTERRUPTED,
     MISSED,
     RUN_FAILED,
@@ -101,4 +102,4 @@ def test_a_bug_keeps_its_traceback() -> None:
 def test_the_help_documents_every_exit_code() -> None:
     """The codes of `ops.failures`, as they are told to a person."""
     told = [int(code) for code in re.findall(r"^  (\d+) ", cli.HELP, re.MULTILINE)]
-    assert told == [0, FAILED, WRONG, RUN_FAILED, MISSED, INTERRUPTED]
+    assert told == [0, FAILED, WRONG, RUN_FAILED, MISSED, FOUND, INTERRUPTED]

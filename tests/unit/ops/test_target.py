@@ -24,7 +24,7 @@ SLUICES = {
     "PushQueueUrl": "https://sqs.example.com/p", "PushDeadLetterQueueUrl": "https://sqs.example.com/pd",
     "WebhookUrl": "https://a1b2.execute-api.example.com/webhooks",
     "DatabaseSecretArn": "arn:aws:secretsmanager:eu-central-1:1:secret:db-a1B2c3",
-    "WorkerFunctionName": "prod-worker",
+    "WorkerFunctionName": "prod-worker", "PoolSize": "40",
 }  # fmt: skip
 
 
@@ -165,6 +165,42 @@ def test_a_stack_that_is_named_is_meant(aws: Aws, tmp_path: Path, endpoint: str)
     target = find(aws, "prod", environment=environment, env_file=env_file(tmp_path, endpoint))
     assert target.name("SLUICE_STATE_TABLE") == "prod-state"
     assert target.database_url() == "postgresql://tunnel"
+
+
+def test_an_address_of_the_environment_leads_every_call_there(
+    tmp_path: Path, endpoint: str
+) -> None:
+    """AWS_ENDPOINT_URL, which boto3 itself reads: --stack at an emulator of one's own is found there."""
+    environment = {
+        "AWS_ENDPOINT_URL": endpoint, "AWS_REGION": REGION, "AWS_ACCESS_KEY_ID": "-",
+        "AWS_SECRET_ACCESS_KEY": "-",
+    }  # fmt: skip
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in environment.items():
+            patched.setenv(name, value)
+        patched.delenv("AWS_PROFILE", raising=False)
+        target = find_target(
+            None,
+            environment={**environment, "SLUICE_STATE_TABLE": "mine"},
+            env_file=tmp_path / "none",
+        )
+        client = target.aws("sqs")
+    assert (client.meta.endpoint_url, client.meta.region_name) == (endpoint, REGION)
+    client.close()
+
+
+@pytest.mark.parametrize(("named", "stack"), [(None, "sluice"), ("prod", "prod")])
+def test_the_stacks_name_is_known(aws: Aws, named: str | None, stack: str) -> None:
+    """What belongs to it is named after it: functions, log groups, alarms."""
+    aws.has_stack(stack, SLUICES)
+    assert find(aws, named).stack == stack
+
+
+def test_the_stacks_name_of_an_environment_is_what_that_says(aws: Aws) -> None:
+    """As a function has it; without it, the usual one."""
+    given = {"SLUICE_STATE_TABLE": "mine"}
+    assert find(aws, environment={**given, "SLUICE_STACK": "two"}).stack == "two"
+    assert find(aws, environment=given).stack == "sluice"
 
 
 def test_the_database_is_what_the_deployments_secret_says(aws: Aws) -> None:
