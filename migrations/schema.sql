@@ -28,6 +28,60 @@ BEGIN
 END
 $$;
 
+CREATE FUNCTION sluice.forget_history(bound timestamp with time zone, most integer, OUT runs integer, OUT slices integer, OUT rejects integer) RETURNS record
+    LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path TO 'pg_catalog', 'pg_temp'
+    SET lock_timeout TO '2s'
+    SET enable_seqscan TO 'off'
+    SET enable_bitmapscan TO 'off'
+    SET enable_hashjoin TO 'off'
+    SET enable_mergejoin TO 'off'
+    SET enable_sort TO 'off'
+    AS $$
+DECLARE
+  spent uuid[];
+BEGIN
+  IF bound IS NULL OR bound > now() - interval '7 days' THEN
+    RAISE EXCEPTION 'history of the last 7 days is kept, and % is within them', coalesce(bound::text, 'null')
+          USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+  IF most IS NULL OR most NOT BETWEEN 1 AND 20000 THEN
+    RAISE EXCEPTION 'give 1 to 20000 rows at most, not %', coalesce(most::text, 'null') USING ERRCODE = 'invalid_parameter_value';
+  END IF;
+
+  -- Runs that are over for good: neither the newest that ended nor that of the stream's position. One that is only remembered
+  -- as the last success is looked at no more once its slices are gone.
+  spent := ARRAY(
+    SELECT r.run_id
+      FROM sluice.run r
+     WHERE r.ended_at < bound
+       AND r.run_id IS DISTINCT FROM (SELECT n.run_id FROM sluice.run n WHERE n.stream_key = r.stream_key AND n.ended_at IS NOT NULL
+                                       ORDER BY n.started_at DESC LIMIT 1)
+       AND r.run_id IS DISTINCT FROM (SELECT c.run_id FROM sluice.sync_commit s JOIN sluice.commit_log c USING (stream_key, seq)
+                                       WHERE s.stream_key = r.stream_key)
+       AND (NOT sluice.is_last_success(r) OR EXISTS (SELECT FROM sluice.commit_log c WHERE c.run_id = r.run_id))
+     ORDER BY r.ended_at LIMIT most);
+
+  WITH old AS (
+    SELECT c.stream_key, c.seq
+      FROM unnest(spent) WITH ORDINALITY AS s (run_id, place) JOIN sluice.commit_log c USING (run_id)
+     ORDER BY s.place, c.seq LIMIT most FOR UPDATE OF c SKIP LOCKED)
+  DELETE FROM sluice.commit_log c USING old WHERE (c.stream_key, c.seq) = (old.stream_key, old.seq);
+  GET DIAGNOSTICS slices = ROW_COUNT;
+
+  DELETE FROM sluice.run r
+   WHERE r.run_id = ANY (spent) AND NOT sluice.is_last_success(r)
+     AND NOT EXISTS (SELECT FROM sluice.commit_log c WHERE c.run_id = r.run_id);
+  GET DIAGNOSTICS runs = ROW_COUNT;
+
+  WITH old AS (
+    SELECT reject_id FROM sluice.rejects WHERE resolved_at < bound
+     ORDER BY resolved_at LIMIT most FOR UPDATE SKIP LOCKED)
+  DELETE FROM sluice.rejects r USING old WHERE r.reject_id = old.reject_id;
+  GET DIAGNOSTICS rejects = ROW_COUNT;
+END
+$$;
+
 CREATE FUNCTION sluice.forget_mixpanel_events(bound date) RETURNS date
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
@@ -78,27 +132,59 @@ CREATE FUNCTION sluice.instant(written text) RETURNS timestamp with time zone
     LANGUAGE sql STABLE PARALLEL SAFE
     RETURN CASE WHEN ((written ~ '([zZ]|[+-][0-9]{2}(:?[0-9]{2})?)$'::text) AND (written ~ '[0-9][tT ][0-9]'::text)) THEN (written)::timestamp with time zone ELSE ((written)::timestamp without time zone AT TIME ZONE 'UTC'::text) END;
 
+CREATE TABLE sluice.run (
+    run_id uuid NOT NULL,
+    stream_key text NOT NULL,
+    client_id text NOT NULL,
+    source text NOT NULL,
+    stream text NOT NULL,
+    partition text,
+    reason text NOT NULL,
+    outcome text DEFAULT 'running'::text NOT NULL,
+    started_at timestamp with time zone NOT NULL,
+    last_progress_at timestamp with time zone NOT NULL,
+    ended_at timestamp with time zone,
+    progress_done bigint,
+    progress_total bigint,
+    failures integer DEFAULT 0 NOT NULL,
+    last_error text,
+    note text,
+    CONSTRAINT run_check CHECK (((outcome = 'running'::text) = (ended_at IS NULL))),
+    CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'abandoned'::text])))
+);
+
+CREATE FUNCTION sluice.is_last_success(r sluice.run) RETURNS boolean
+    LANGUAGE sql STABLE
+    RETURN (((r).outcome = 'completed'::text) AND (((r).run_id = (SELECT n.run_id FROM sluice.run n WHERE ((n.stream_key = (is_last_success.r).stream_key) AND (n.outcome = 'completed'::text)) ORDER BY n.started_at DESC LIMIT 1)) OR ((r).run_id = (SELECT n.run_id FROM sluice.run n WHERE ((n.stream_key = (is_last_success.r).stream_key) AND (n.outcome = 'completed'::text) AND (n.reason <> 'backfill'::text)) ORDER BY n.started_at DESC LIMIT 1))));
+
 CREATE FUNCTION sluice.make_room_for_mixpanel_events(days date[]) RETURNS integer
     LANGUAGE plpgsql SECURITY DEFINER
     SET search_path TO 'pg_catalog', 'pg_temp'
     SET lock_timeout TO '2s'
     SET "TimeZone" TO 'UTC'
-    AS $$
+    AS $_$
 DECLARE
   day date;
   partition text;
+  oldest text;
   made integer := 0;
 BEGIN
   IF days IS NULL OR cardinality(days) > 400 OR array_position(days, NULL) IS NOT NULL THEN
     RAISE EXCEPTION 'give up to 400 days, none of them null' USING ERRCODE = 'invalid_parameter_value';
   END IF;
   FOR day IN SELECT DISTINCT d FROM unnest(days) AS d
-              WHERE d BETWEEN current_date - 100 AND current_date + 2 ORDER BY d LOOP
+              WHERE d BETWEEN current_date - 400 AND current_date + 2 ORDER BY d LOOP
     partition := 'mixpanel_events_' || to_char(day, 'YYYYMMDD');
     CONTINUE WHEN to_regclass(format('public.%I', partition)) IS NOT NULL;
     -- One maker at a time; whoever waited looks again, by a query: to_regclass may answer from before the wait.
     PERFORM pg_advisory_xact_lock(7236845017);
     CONTINUE WHEN EXISTS (SELECT FROM pg_class WHERE relnamespace = 'public'::regnamespace AND relname = partition);
+    IF day < current_date - 100 THEN
+      SELECT min(c.relname) INTO oldest
+        FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid
+       WHERE i.inhparent = 'public.mixpanel_events'::regclass AND c.relname ~ '^mixpanel_events_[0-9]{8}$';
+      CONTINUE WHEN (oldest IS NULL OR partition < oldest) AND EXISTS (SELECT FROM public.mixpanel_forgotten);
+    END IF;
     -- ATTACH locks out neither readers nor writers of the other days; CREATE ... PARTITION OF does.
     EXECUTE format('CREATE TABLE public.%I (LIKE public.mixpanel_events INCLUDING DEFAULTS INCLUDING CONSTRAINTS'
                    ' INCLUDING INDEXES) WITH (autovacuum_analyze_scale_factor = 0.02)', partition);
@@ -108,7 +194,7 @@ BEGIN
   END LOOP;
   RETURN made;
 END
-$$;
+$_$;
 
 CREATE FUNCTION sluice.refuse_change_of_audit() RETURNS trigger
     LANGUAGE plpgsql
@@ -670,6 +756,7 @@ CREATE TABLE sluice.commit_log (
     derive_ms integer,
     database_ms integer,
     begin_ms integer,
+    began_at timestamp with time zone DEFAULT now(),
     CONSTRAINT commit_log_seq_check CHECK ((seq > 0)),
     CONSTRAINT every_row_read_is_accounted_for CHECK ((rows_read = ((((inserted + updated) + unchanged) + stale) + rejected)))
 );
@@ -685,27 +772,6 @@ CREATE TABLE sluice.counter (
 )
 WITH (fillfactor='80');
 
-CREATE TABLE sluice.run (
-    run_id uuid NOT NULL,
-    stream_key text NOT NULL,
-    client_id text NOT NULL,
-    source text NOT NULL,
-    stream text NOT NULL,
-    partition text,
-    reason text NOT NULL,
-    outcome text DEFAULT 'running'::text NOT NULL,
-    started_at timestamp with time zone NOT NULL,
-    last_progress_at timestamp with time zone NOT NULL,
-    ended_at timestamp with time zone,
-    progress_done bigint,
-    progress_total bigint,
-    failures integer DEFAULT 0 NOT NULL,
-    last_error text,
-    note text,
-    CONSTRAINT run_check CHECK (((outcome = 'running'::text) = (ended_at IS NULL))),
-    CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'abandoned'::text])))
-);
-
 CREATE TABLE sluice.sync_commit (
     stream_key text NOT NULL,
     client_id text NOT NULL,
@@ -719,6 +785,7 @@ CREATE TABLE sluice.sync_commit (
     has_more boolean DEFAULT false NOT NULL,
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     full_since timestamp with time zone,
+    advanced_at timestamp with time zone DEFAULT now() NOT NULL,
     CONSTRAINT sync_commit_fencing_token_check CHECK ((fencing_token >= 0)),
     CONSTRAINT sync_commit_seq_check CHECK ((seq >= 0))
 );
@@ -1104,13 +1171,29 @@ CREATE INDEX shipbob_transactions_charged ON public.shipbob_transactions USING b
 
 CREATE INDEX shipbob_transactions_unattributed ON public.shipbob_transactions USING btree (client_id, transaction_id) WHERE ((merchant_client_id IS NULL) AND (deleted_at IS NULL));
 
+CREATE INDEX audit_secret_unreadable ON sluice.audit USING btree (at DESC) WHERE (action = 'secret-unreadable'::text);
+
+CREATE INDEX commit_log_braked ON sluice.commit_log USING btree (committed_at) WHERE (note ~~ 'delete brake:%'::text);
+
+CREATE INDEX commit_log_large ON sluice.commit_log USING btree (stream_key, seq DESC) WHERE (rows_read >= 100);
+
 CREATE INDEX commit_log_run ON sluice.commit_log USING btree (run_id);
+
+CREATE INDEX commit_log_with_rows ON sluice.commit_log USING btree (stream_key, committed_at DESC) WHERE (rows_read > 0);
+
+CREATE INDEX inbox_client ON sluice.inbox USING btree (client_id, source, received_at DESC);
 
 CREATE INDEX inbox_received ON sluice.inbox USING btree (received_at);
 
 CREATE UNIQUE INDEX rejects_open ON sluice.rejects USING btree (stream_key, raw_digest) WHERE (resolved_at IS NULL);
 
 CREATE INDEX rejects_open_record ON sluice.rejects USING btree (stream_key, record_id) WHERE (resolved_at IS NULL);
+
+CREATE INDEX rejects_resolved ON sluice.rejects USING btree (resolved_at) WHERE (resolved_at IS NOT NULL);
+
+CREATE INDEX run_completed ON sluice.run USING btree (stream_key, started_at DESC) WHERE (outcome = 'completed'::text);
+
+CREATE INDEX run_ended ON sluice.run USING btree (ended_at) WHERE (ended_at IS NOT NULL);
 
 CREATE UNIQUE INDEX run_open ON sluice.run USING btree (stream_key) WHERE (ended_at IS NULL);
 
@@ -1130,10 +1213,17 @@ GRANT USAGE ON SCHEMA sluice TO sluice_app;
 
 GRANT ALL ON FUNCTION sluice.added_counters(one jsonb, other jsonb) TO sluice_app;
 
+REVOKE ALL ON FUNCTION sluice.forget_history(bound timestamp with time zone, most integer, OUT runs integer, OUT slices integer, OUT rejects integer) FROM PUBLIC;
+GRANT ALL ON FUNCTION sluice.forget_history(bound timestamp with time zone, most integer, OUT runs integer, OUT slices integer, OUT rejects integer) TO sluice_app;
+
 REVOKE ALL ON FUNCTION sluice.forget_mixpanel_events(bound date) FROM PUBLIC;
 GRANT ALL ON FUNCTION sluice.forget_mixpanel_events(bound date) TO sluice_app;
 
 GRANT ALL ON FUNCTION sluice.instant(written text) TO sluice_app;
+
+GRANT SELECT,INSERT,UPDATE ON TABLE sluice.run TO sluice_app;
+
+REVOKE ALL ON FUNCTION sluice.is_last_success(r sluice.run) FROM PUBLIC;
 
 REVOKE ALL ON FUNCTION sluice.make_room_for_mixpanel_events(days date[]) FROM PUBLIC;
 GRANT ALL ON FUNCTION sluice.make_room_for_mixpanel_events(days date[]) TO sluice_app;
@@ -1195,8 +1285,6 @@ GRANT SELECT,INSERT ON TABLE sluice.audit TO sluice_app;
 GRANT SELECT,INSERT ON TABLE sluice.commit_log TO sluice_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE sluice.counter TO sluice_app;
-
-GRANT SELECT,INSERT,UPDATE ON TABLE sluice.run TO sluice_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE sluice.sync_commit TO sluice_app;
 

@@ -26,6 +26,8 @@ class Settings(BaseModel):
     breaker_failures: int = Field(alias="SLUICE_BREAKER_FAILURES", default=10, ge=1)
     breaker_pause_s: int = Field(alias="SLUICE_BREAKER_PAUSE_S", default=60, ge=1, le=900)
     database_secret: str = Field(alias="SLUICE_DATABASE_SECRET", default="")
+    metrics_token_secret: str = Field(alias="SLUICE_METRICS_TOKEN_SECRET", default="")
+    history_days: int = Field(alias="SLUICE_HISTORY_DAYS", default=90, ge=7)
 
     @classmethod
     def read(cls, environment: Mapping[str, str]) -> Self:

@@ -10,7 +10,7 @@ import os
 import random
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -24,8 +24,9 @@ from botocore.config import Config
 
 from sluice.core.breaker import BreakerRules
 from sluice.core.desk import DeskRules
-from sluice.core.errors import RetryLater, SettingInvalid
+from sluice.core.errors import RetryLater, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
+from sluice.core.overview import Overview
 from sluice.core.ports import Stream
 from sluice.core.priorities import Priority
 from sluice.core.slices import Delivery, Outcome, SliceReport
@@ -42,9 +43,12 @@ from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.first_load import FirstLoads
 from sluice.postgres.inbox import PostgresInbox
 from sluice.postgres.migrations import apply_migrations
+from sluice.postgres.overview import PostgresHistories
 from sluice.postgres.partitions import EventPartitions
 from sluice.postgres.portions import PostgresPortions
 from sluice.postgres.pushes import PostgresPushes
+from sluice.postgres.retention import PostgresHistory
+from sluice.postgres.secret_failures import SecretFailures
 from sluice.queues.deliveries import SqsDeliveries
 from sluice.queues.messages import SqsMessages
 from sluice.queues.pushes import SqsPushQueue
@@ -54,11 +58,13 @@ from sluice.sources.pushes import PUSH_SOURCES, hurried, statements_of, topics_o
 from sluice.sources.registry import VendorConnections, open_stream, streams_of
 from sluice.usecases import apply_hint as _apply_hint
 from sluice.usecases import clean_up as _clean_up
+from sluice.usecases import overview as _overview
 from sluice.usecases import plan as _plan
 from sluice.usecases import receive_webhook as _receive_webhook
 from sluice.usecases import run_slice as _run_slice
 from sluice.usecases.admission import ClientDesks
 from sluice.webhooks.client_secrets import ClientWebhookSecrets
+from sluice.wiring_overview import Stores, kit_of
 
 AWS_CALL = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4}
@@ -161,6 +167,21 @@ def commits() -> PostgresCommits:
     return PostgresCommits(connection())
 
 
+@cache
+def secret_failures() -> SecretFailures:
+    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "unknown")
+    return SecretFailures(connection(), f"function:{name}", now)
+
+
+def _noted(read: Callable[[str], str], secret: str, key: StreamKey) -> str:
+    """The secret; a failure to read it is noted in the audit before it is raised."""
+    try:
+        return read(secret)
+    except SluiceError as error:
+        secret_failures().note(secret, str(key), error)
+        raise
+
+
 @dataclass(frozen=True, slots=True)
 class RegisteredStreams:
     """Opens streams as the registry describes them, with credentials from Secrets Manager.
@@ -178,8 +199,8 @@ class RegisteredStreams:
         return open_stream(
             key,
             settings={**entry.settings, **(hurried(key) if self.hurries else {})},
-            credentials=secrets().text(entry.secret),
-            refresh=lambda: secrets().refreshed(entry.secret),
+            credentials=_noted(secrets().text, entry.secret, key),
+            refresh=lambda: _noted(secrets().refreshed, entry.secret, key),
             connections=self.connections,
             account=entry.secret,
         )
@@ -350,5 +371,24 @@ def plan(*, deadline: datetime) -> _plan.Planned:
 
 def clean_up() -> _clean_up.CleanUp:
     connection = commits().connection
-    inbox, events = PostgresInbox(connection), EventPartitions(connection)
-    return _clean_up.clean_up(leases(), commits(), messages(), now, inbox=inbox, events=events)
+    return _clean_up.clean_up(
+        leases(),
+        commits(),
+        messages(),
+        now,
+        inbox=PostgresInbox(connection),
+        events=EventPartitions(connection),
+        history=PostgresHistory(connection),
+        history_kept=timedelta(days=settings().history_days),
+    )
+
+
+def overview() -> Overview:
+    """The one picture of this deployment; see ``usecases.overview``. The connection is given back after it."""
+    histories = PostgresHistories(connection(), check=lambda: commits().check_schema())
+    board = switches().board
+    stores = Stores(aws, os.environ, registry(), leases(), histories, board, now)
+    try:
+        return _overview.look(kit_of(stores))
+    finally:
+        connection().close()

@@ -87,7 +87,8 @@ def test_no_secret_is_in_any_log(deployed: Deployed) -> None:
     deployed.vendor.set_fault(api_key("secretive"), "server_error", status=500, limit=2)
     deployed.invoke("dispatcher")
     deployed.run_of(key, began)
-    lines = [line for function in ("worker", "dispatcher", "cleanup", "migrate")
+    deployed.invoke("monitor")
+    lines = [line for function in ("worker", "dispatcher", "cleanup", "migrate", "monitor")
              for line in deployed.log_lines(function)]  # fmt: skip
     logs = [
         path

@@ -1,5 +1,5 @@
 """Free what the dead left behind: stale leases, lost continuations, runs that went silent. And forget what is
-old: deliveries of pushes, days of stored events.
+old: deliveries of pushes, days of stored events, the history of runs.
 
 Freeing a lease is never needed for correctness (a lapsed lease can be taken over, and the fence
 shuts its holder out); it is needed so that nothing waits and somebody knows.
@@ -16,6 +16,7 @@ from typing import Protocol
 from sluice.core.budget import Clock
 from sluice.core.errors import DatabaseUnavailable
 from sluice.core.fault_points import FaultPoint, reach
+from sluice.core.history import HISTORY_KEPT, ForgetsHistory, Forgotten
 from sluice.core.ports import Commits, ForgetsEvents, Leases, Messages, OpenRun
 from sluice.core.priorities import Priority
 
@@ -43,6 +44,9 @@ EVENTS_KEPT = timedelta(days=400)
 MOST_PRUNED = 5000
 """Deliveries forgotten in one pass: 1.4 million a day."""
 
+MOST_HISTORY = 5000
+"""Of runs, of slices and of rejects forgotten in one pass: 1.4 million a day of each."""
+
 
 class PrunesInbox(Protocol):
     """The inbox, as far as cleanup is concerned."""
@@ -56,7 +60,7 @@ class PrunesInbox(Protocol):
 class CleanUp:
     """What one pass did. ``changed`` leases were seen stale but taken or renewed meanwhile; ``pruned``
     deliveries of pushes and ``forgotten`` days of events were dropped. ``held`` is 1 when somebody who read an
-    old day kept us from dropping it: the next pass tries again."""
+    old day kept us from dropping it: the next pass tries again. ``old_`` rows of the history were forgotten."""
 
     freed: int = 0
     changed: int = 0
@@ -65,6 +69,9 @@ class CleanUp:
     pruned: int = 0
     forgotten: int = 0
     held: int = 0
+    old_runs: int = 0
+    old_slices: int = 0
+    old_rejects: int = 0
 
 
 def clean_up(
@@ -78,6 +85,8 @@ def clean_up(
     silence_of_backfills: timedelta = SILENCE_OF_BACKFILLS,
     inbox: PrunesInbox | None = None,
     events: ForgetsEvents | None = None,
+    history: ForgetsHistory | None = None,
+    history_kept: timedelta = HISTORY_KEPT,
 ) -> CleanUp:
     """Do one bounded pass; what is beyond the batch waits for the next.
 
@@ -87,7 +96,9 @@ def clean_up(
     resent, abandoned = _revive_runs(commits, messages, clock(), silence, silence_of_backfills)
     pruned = inbox.prune(before=clock() - DELIVERIES_KEPT, limit=MOST_PRUNED) if inbox else 0
     forgotten, held = _forget_a_day(events, clock() - EVENTS_KEPT) if events else (0, 0)
-    return CleanUp(freed, changed, freed + resent, abandoned, pruned, forgotten, held)
+    before = clock() - history_kept
+    old = history.forget(before=before, limit=MOST_HISTORY) if history else Forgotten()
+    return CleanUp(freed, changed, freed + resent, abandoned, pruned, forgotten, held, *old)
 
 
 def _forget_a_day(events: ForgetsEvents, before: datetime) -> tuple[int, int]:

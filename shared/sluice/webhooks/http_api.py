@@ -34,6 +34,12 @@ def answer_of(status: int, body: Mapping[str, Any] | None = None) -> dict[str, A
     return {"statusCode": status, "headers": headers, "body": json.dumps(body)}
 
 
+def page_of(status: int, text: str, content_type: str, more: Mapping[str, str]) -> dict[str, Any]:
+    """A text of a type, with further headers; never kept on its way."""
+    headers = {"cache-control": "no-store", "content-type": content_type, **more}
+    return {"statusCode": status, "headers": headers, "body": text}
+
+
 def _body(text: str, *, is_base64: bool) -> bytes:
     return base64.b64decode(text, validate=True) if is_base64 else _utf8(text)
 

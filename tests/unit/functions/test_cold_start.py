@@ -56,6 +56,16 @@ def test_how_many_slices_a_client_may_run_is_a_number_above_none() -> None:
             Settings.read(environment(**{name: wrong}))
 
 
+def test_history_is_kept_for_a_week_at_least() -> None:
+    """The database refuses less, so a deployment that asked for less would fail at each cleanup."""
+    name = "SLUICE_HISTORY_DAYS"
+    assert Settings.read(environment()).history_days == 90
+    assert Settings.read(environment(**{name: "7"})).history_days == 7
+    for wrong in ("6", "0", "for ever"):
+        with pytest.raises(SettingInvalid, match=rf"^environment: {name}: "):
+            Settings.read(environment(**{name: wrong}))
+
+
 @pytest.mark.parametrize(
     ("function", "missing"),
     [

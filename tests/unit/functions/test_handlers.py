@@ -18,7 +18,11 @@ def test_there_are_handlers() -> None:
         "applier",
         "cleanup",
         "dispatcher",
+        "health",
         "migrate",
+        "monitor",
+        "status",
+        "steer",
         "webhook",
         "worker",
     }
