@@ -16,7 +16,7 @@ from sluice.core.webhooks import Hint
 from sluice.messages import ApplyMessage
 from tests.e2e.deployed import Deployed
 
-FUNCTIONS = ("worker", "dispatcher", "cleanup", "migrate", "webhook", "applier")
+FUNCTIONS = ("worker", "dispatcher", "cleanup", "migrate", "webhook", "applier", "health")
 REFUSED = {"AccessDenied", "AccessDeniedException"}
 
 
@@ -180,13 +180,17 @@ ACTS: dict[str, tuple[str, Act, set[str]]] = {
     "move a stream's time": (DYNAMODB, _move_registry, {"dispatcher"}),
     "look at many leases": (DYNAMODB, _look_at_states, {"dispatcher"}),
     "change a lease": (DYNAMODB, _update_state, {"worker", "cleanup"}),
-    "revise what workers share": (DYNAMODB, _revise_limits, {"worker", "dispatcher", "applier"}),
+    "revise what workers share": (
+        DYNAMODB,
+        _revise_limits,
+        {"worker", "dispatcher", "applier", "health"},
+    ),
     "delete what people switched": (DYNAMODB, _delete_limits, set()),
     "send to the dead-letter queue": ("sqs", _send_dead_letter, set()),
     "read the application's database secret": (
         "secretsmanager",
         _read_database_secret,
-        {"worker", "cleanup", "applier"},
+        {"worker", "cleanup", "applier", "health"},
     ),
     "read the owner's database secret": ("secretsmanager", _read_owner_secret, {"migrate"}),
     "read a vendor's secret": ("secretsmanager", _read_vendor_secret, {"worker", "applier"}),
@@ -213,14 +217,14 @@ def test_a_role_allows_what_its_function_needs_and_no_more(
     assert refused == (function not in may)
 
 
-@pytest.mark.parametrize("function", ["migrate", "webhook"])
+@pytest.mark.parametrize("function", ["migrate", "webhook", "health"])
 def test_who_makes_no_slices_may_not_ask_for_any(
     deployed: Deployed, roles: dict[str, Role], function: str
 ) -> None:
     assert roles[function].is_refused("sqs", lambda client: _send(deployed, client))
 
 
-@pytest.mark.parametrize("function", ["dispatcher", "migrate", "webhook", "applier"])
+@pytest.mark.parametrize("function", ["dispatcher", "migrate", "webhook", "applier", "health"])
 def test_who_asks_for_no_backfill_may_send_none(
     deployed: Deployed, roles: dict[str, Role], function: str
 ) -> None:

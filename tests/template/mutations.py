@@ -1,7 +1,7 @@
 """Ways to break the template, and the promise that each of them must break.
 
 A promise that no mutation breaks proves nothing. ``put`` and ``drop`` change one place, named by its
-path; numbers in a path are places in a list.
+path; numbers in a path are places in a list, and ``~1`` is a slash within a name.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ def put(path: str, value: Any) -> Change:
     """Set one place, making what leads there."""
 
     def change(document: Document) -> None:
-        *way, last = path.split("/")
+        *way, last = _steps(path)
         place: Any = document
         for step in way:
             place = place[int(step)] if isinstance(place, list) else place.setdefault(step, {})
@@ -52,13 +52,17 @@ def drop(path: str) -> Change:
     """Remove one place, which must be there."""
 
     def change(document: Document) -> None:
-        *way, last = path.split("/")
+        *way, last = _steps(path)
         place: Any = document
         for step in way:
             place = place[int(step)] if isinstance(place, list) else place[step]
         del place[int(last) if isinstance(place, list) else last]
 
     return change
+
+
+def _steps(path: str) -> list[str]:
+    return [step.replace("~1", "/") for step in path.split("/")]
 
 
 def both(*changes: Change) -> Change:

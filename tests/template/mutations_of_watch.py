@@ -218,11 +218,37 @@ ALARMS: Sequence[Mutation] = [
         anothers=put(f"{ALARM}/AlarmDescription", "Runbook docs/runbooks/worker-errors.md"),
     ),
     *breaking(
-        "alarms_tell_somebody",
-        nobody=drop(f"{ALARM}/AlarmActions"),
-        not_of_its_end=drop(f"{ALARM}/OKActions"),
-        an_empty_list=put(
-            f"{ALARM}/AlarmActions", {"Fn::If": ["SomebodyListens", [], {"Ref": "AWS::NoValue"}]}
+        "alarms_are_on_one_page_each",
+        none=drop(f"{R}/DataPage"),
+        two=put(f"{R}/DataPage/Properties/AlarmRule", {"Fn::Sub": 'ALARM("${WorkerErrorsAlarm}")'}),
+        one_that_is_gone=put(
+            f"{R}/More",
+            {
+                "Type": "AWS::CloudWatch::CompositeAlarm",
+                "Condition": "OnAws",
+                "Properties": {"AlarmRule": {"Fn::Sub": 'ALARM("${GoneAlarm}")'}},
+            },
+        ),
+    ),
+    *breaking(
+        "pages_tell_somebody",
+        nobody=drop(f"{R}/OursPage/Properties/AlarmActions"),
+        not_of_its_end=put(f"{R}/LatePage/Properties/OKActions", []),
+        a_topic_that_may_not_be_there=put(
+            f"{R}/OursPage/Properties/AlarmActions", [{"Ref": "AlarmTopic"}]
+        ),
+    ),
+    *breaking(
+        "alarms_alone_tell_nobody",
+        somebody=put(f"{ALARM}/AlarmActions", [{"Ref": "AlarmTopic"}]),
+        of_its_end=put(f"{ALARM}/OKActions", {"Ref": "AlarmTopicArn"}),
+    ),
+    *breaking(
+        "being_late_is_silent_while_its_cause_is_told",
+        never=drop(f"{R}/LatePage/Properties/ActionsSuppressor"),
+        for_data_too=put(
+            f"{R}/CausePage/Properties/AlarmRule",
+            {"Fn::Sub": 'ALARM("${VendorsPage}") OR ALARM("${OursPage}") OR ALARM("${DataPage}")'},
         ),
     ),
     *breaking(
@@ -230,6 +256,7 @@ ALARMS: Sequence[Mutation] = [
         of_a_queue=put(f"{ALARM}/TreatMissingData", "breaching"),
         of_a_schedule=put(f"{R}/CleanupErrorsAlarm/Properties/TreatMissingData", "notBreaching"),
         left_to_cloudwatch=drop(f"{R}/DispatcherErrorsAlarm/Properties/TreatMissingData"),
+        between_two_looks=put(f"{R}/StreamsLateAlarm/Properties/TreatMissingData", "notBreaching"),
     ),
     *breaking(
         "alarms_watch_what_is_there",
@@ -239,6 +266,9 @@ ALARMS: Sequence[Mutation] = [
         a_dimension_that_is_not_sent=put(
             f"{R}/SlicesFailedAlarm/Properties/Dimensions", [{"Name": "service", "Value": "worker"}]
         ),
+        of_every_stack=drop(f"{R}/StreamsLateAlarm/Properties/Dimensions"),
+        of_another_stack=put(f"{R}/StreamsLateAlarm/Properties/Dimensions/0/Value", "sluice"),
+        nobody_measures_it=put(f"{R}/StreamsLateAlarm/Properties/MetricName", "StreamsGone"),
         another_queue=put(f"{ALARM}/Dimensions/0/Value", "elsewhere"),
         another_function=put(
             f"{R}/WorkerErrorsAlarm/Properties/Dimensions/0/Value", {"Ref": "Elsewhere"}

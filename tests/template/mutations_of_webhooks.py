@@ -16,7 +16,7 @@ VENDORS: Any = {"Fn::Sub": "arn:aws:secretsmanager:x:y:secret:${VendorSecretPref
 
 MUTATIONS: Sequence[Mutation] = [
     *breaking(
-        "only_webhooks_are_reached_from_outside",
+        "only_webhooks_and_health_are_reached_from_outside",
         any_way=put(f"{R}/WebhookRoute/Properties/RouteKey", "$default"),
         by_any_method=put(
             f"{R}/WebhookRoute/Properties/RouteKey", "ANY /webhooks/{source}/{client_id}"
@@ -27,6 +27,11 @@ MUTATIONS: Sequence[Mutation] = [
         another_function=put(
             f"{INTEGRATION}/IntegrationUri", {"Fn::GetAtt": ["WorkerFunction", "Arn"]}
         ),
+        webhooks_to_the_other_function=put(
+            f"{R}/WebhookRoute/Properties/Target", {"Fn::Sub": "integrations/${HealthIntegration}"}
+        ),
+        health_by_post=put(f"{R}/HealthRoute/Properties/RouteKey", "POST /health"),
+        no_readiness=drop(f"{R}/ReadyRoute"),
         an_address=put(
             f"{R}/Address", {"Type": "AWS::Lambda::Url", "Properties": {"AuthType": "NONE"}}
         ),
@@ -43,6 +48,13 @@ MUTATIONS: Sequence[Mutation] = [
         a_number_for_everybody=put(f"{STAGE}/DefaultRouteSettings/ThrottlingRateLimit", 100000),
     ),
     *breaking(
+        "watching_takes_little",
+        as_much_as_webhooks=drop(f"{STAGE}/RouteSettings/GET ~1ready"),
+        any_number=put(f"{STAGE}/RouteSettings/GET ~1metrics/ThrottlingRateLimit", 100),
+        all_at_once=drop(f"{STAGE}/RouteSettings/GET ~1health/ThrottlingBurstLimit"),
+        before_the_routes=drop(f"{R}/WebhookStage/DependsOn"),
+    ),
+    *breaking(
         "requests_are_logged_without_what_they_say",
         the_path=put(f"{STAGE}/AccessLogSettings/Format", '{"path":"$context.path"}'),
         nothing=drop(f"{STAGE}/AccessLogSettings"),
@@ -56,6 +68,7 @@ MUTATIONS: Sequence[Mutation] = [
         "answers_come_before_vendors_give_up",
         a_slow_function=put(f"{WEBHOOK}/Timeout", 14),
         a_patient_gateway=drop(f"{INTEGRATION}/TimeoutInMillis"),
+        health_that_outlasts_its_gateway=put(f"{R}/HealthFunction/Properties/Timeout", 29),
     ),
     *breaking(
         "only_our_gateway_calls",

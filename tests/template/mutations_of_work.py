@@ -132,6 +132,18 @@ CONCURRENCY: Sequence[Mutation] = [
         ),
     ),
     *breaking(
+        "people_have_a_quarter_of_the_smallest_pool",
+        many_look=put(
+            f"{R}/StatusFunction/Properties/ReservedConcurrentExecutions",
+            {"Fn::If": ["ReservesConcurrency", 5, {"Ref": "AWS::NoValue"}]},
+        ),
+        any_number_looks=drop(f"{R}/StatusFunction/Properties/ReservedConcurrentExecutions"),
+        only_somewhere=put(
+            f"{R}/SteerFunction/Properties/ReservedConcurrentExecutions",
+            {"Fn::If": ["Embedded", 1, {"Ref": "AWS::NoValue"}]},
+        ),
+    ),
+    *breaking(
         "fresh_data_has_most_of_the_workers",
         backfills_have_most=both(put(f"{WORKERS}/20/Slices", 2), put(f"{WORKERS}/20/Backfills", 7)),
         one_queue_for_all=drop(f"{WORKER}/Events/Backfills"),

@@ -22,6 +22,7 @@ LAYERS = {
     "CleanupFunction": ("CodeLayer", "DependenciesLayer"),
     "WebhookFunction": ("CodeLayer", "DependenciesLayer"),
     "ApplierFunction": ("CodeLayer", "DependenciesLayer"),
+    "HealthFunction": ("CodeLayer", "DependenciesLayer"),
     "MigrateFunction": ("CodeLayer", "DependenciesLayer", "MigrationsLayer"),
 }
 FOR_DEVELOPMENT = {

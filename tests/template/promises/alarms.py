@@ -2,16 +2,36 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections import Counter
+from collections.abc import Mapping, Set
 from pathlib import Path
 
 from local.places import PROJECT
-from tests.template.promises.concurrency import FUNCTION
+from tests.template.promises.concurrency import FOR_PEOPLE, FUNCTION
 from tests.template.promises.queues import QUEUE
 from tests.template.promises.schedules import schedules_of
 from tests.template.reading import Document, Template, logical_id, texts
 
 ALARM = "AWS::CloudWatch::Alarm"
+COMPOSITE = "AWS::CloudWatch::CompositeAlarm"
+TOPIC = {"Fn::If": ["OwnTopic", {"Ref": "AlarmTopic"}, {"Ref": "AlarmTopicArn"}]}
+NAMESPACE = "Sluice"
+MEASURED = {
+    "StreamsLate",
+    "SyncsSlow",
+    "WatermarksStuck",
+    "SyncsTooLarge",
+    "ChangeDetectionOff",
+    "ZeroRows",
+    "SumsBroken",
+    "WebhookTopicsSilent",
+    "BrakesTripped",
+    "ConnectionsPercent",
+}
+"""By the monitor, of the whole stack."""
+
+OF_STACK = MEASURED | {"LeasesFreed", "MemoryPercent"}
 RUNBOOKS = Path("docs/runbooks")
 _NAME = "${AWS::StackName}-"
 
@@ -34,22 +54,56 @@ def alarms_name_their_runbook(template: Template) -> list[str]:
     ]
 
 
-def alarms_tell_somebody(template: Template) -> list[str]:
-    """When they begin and when they end, if there is a topic to tell."""
+def alarms_are_on_one_page_each(template: Template) -> list[str]:
+    """Else an outage wakes nobody, or wakes the same person twice."""
+    pages = _pages(template)
+    on = Counter(alarm for page in pages.values() for alarm in _named_in(page))
+    wanted = {name: 1 for name, _ in template.properties(ALARM)}
     return [
-        f"{name} tells nobody by {key}"
-        for name, alarm in _alarms(template).items()
-        for key in ("AlarmActions", "OKActions")
-        if {"Ref": "AlarmTopicArn"} not in _if_somebody_listens(alarm.get(key))
+        f"{name} is on {on[name]} pages"
+        for name in sorted(wanted | on)
+        if on[name] != wanted.get(name)
     ]
 
 
+def pages_tell_somebody(template: Template) -> list[str]:
+    """When they begin and when they end: the topic that was given, else the stack's own."""
+    return [
+        f"{name} tells nobody by {key}"
+        for name, page in _pages(template).items()
+        for key in ("AlarmActions", "OKActions")
+        if page.get(key) != [TOPIC]
+    ]
+
+
+def alarms_alone_tell_nobody(template: Template) -> list[str]:
+    """Else an outage would be told once for each of its alarms."""
+    return [
+        f"{name} tells somebody by {key}, as its page does"
+        for name, alarm in _alarms(template).items()
+        for key in ("AlarmActions", "OKActions", "InsufficientDataActions")
+        if key in alarm
+    ]
+
+
+def being_late_is_silent_while_its_cause_is_told(template: Template) -> list[str]:
+    """The page of symptoms is suppressed by the pages of causes, and by nothing else."""
+    composites = dict(template.properties(COMPOSITE))
+    late = composites.get("LatePage", {})
+    suppressor = logical_id(late.get("ActionsSuppressor"))
+    causes = _named_in(composites.get(suppressor or "", {}))
+    return [] if causes == {"VendorsPage", "OursPage"} else [f"LatePage is silenced by {causes}"]
+
+
 def alarms_say_what_silence_means(template: Template) -> list[str]:
-    """Nothing measured is good news of a queue or of failures, and bad news of a schedule."""
+    """Nothing measured is good news of a queue or of failures, and bad news of a schedule. What the monitor
+    measures stays as it is until it looks again; that it does look, an alarm of its own watches."""
     violations = []
     for name, alarm in _alarms(template).items():
         function = _dimension(alarm, "FunctionName")
         wanted = "breaching" if schedules_of(template, function) else "notBreaching"
+        if _is_of_stack(alarm, MEASURED):
+            wanted = "ignore"
         if alarm.get("TreatMissingData") != wanted:
             violations.append(f"{name} takes silence for {alarm.get('TreatMissingData')}")
     return violations
@@ -72,9 +126,7 @@ def alarms_suit_the_embedded_stack(template: Template) -> list[str]:
         if "Metrics" in alarm["Properties"] and "Condition" not in alarm
     ]
     composite = [
-        name
-        for name, alarm in template.resources("AWS::CloudWatch::CompositeAlarm").items()
-        if "Condition" not in alarm
+        name for name, alarm in template.resources(COMPOSITE).items() if "Condition" not in alarm
     ]
     return [f"{name} fails the embedded deploy" for name in math + composite]
 
@@ -92,8 +144,11 @@ def what_can_fail_has_an_alarm(template: Template) -> list[str]:
         metric = "ApproximateAgeOfOldestMessage" if feeds else "ApproximateNumberOfMessagesVisible"
         wanted.add((metric, name))
     for name, function in template.properties(FUNCTION):
-        if "SLUICE_MIGRATION_DATABASE_SECRET" not in function["Environment"]["Variables"]:
-            wanted.add(("Errors", name))  # migrations fail the deploy instead
+        migrates = "SLUICE_MIGRATION_DATABASE_SECRET" in function["Environment"]["Variables"]
+        if (
+            not migrates and name not in FOR_PEOPLE
+        ):  # those fail the deploy, these before a person's eyes
+            wanted.add(("Errors", name))
     return [f"no alarm on {metric} of {name}" for metric, name in sorted(wanted - watched)]
 
 
@@ -114,14 +169,18 @@ def _alarms(template: Template) -> Mapping[str, Document]:
     }
 
 
-def _if_somebody_listens(given: object) -> list[object]:
-    match given:
-        case {"Fn::If": ["SomebodyListens", list(actions), {"Ref": "AWS::NoValue"}]}:
-            return actions
-        case list():
-            return given
-        case _:
-            return []
+def _pages(template: Template) -> Mapping[str, Document]:
+    """Composite alarms over alarms, by logical id; one over pages is none."""
+    composites = dict(template.properties(COMPOSITE))
+    return {
+        name: page for name, page in composites.items() if not _named_in(page) & set(composites)
+    }
+
+
+def _named_in(page: Document) -> set[str]:
+    """The logical ids in a composite alarm's rule."""
+    rule = next(texts(page.get("AlarmRule", "")), "")
+    return set(re.findall(r'ALARM\("\$\{(\w+)\}"\)', rule))
 
 
 def _dimension(alarm: Document, wanted: str) -> str:
@@ -129,6 +188,14 @@ def _dimension(alarm: Document, wanted: str) -> str:
         if dimension["Name"] == wanted:
             return logical_id(dimension["Value"]) or ""
     return ""
+
+
+def _is_of_stack(alarm: Document, metrics: Set[str]) -> bool:
+    """Is it on one of these metrics, as functions send them: with the stack's name and nothing else?"""
+    named = alarm.get("MetricName")
+    of_stack = [{"Name": "stack", "Value": {"Ref": "AWS::StackName"}}]
+    is_ours = alarm.get("Namespace") == NAMESPACE and alarm.get("Dimensions") == of_stack
+    return is_ours and isinstance(named, str) and named in metrics
 
 
 def _is_sent(template: Template, alarm: Document) -> bool:
@@ -143,13 +210,18 @@ def _is_sent(template: Template, alarm: Document) -> bool:
                 for _, found in template.properties("AWS::Logs::MetricFilter")
                 for each in found["MetricTransformations"]
             ]
-            return (own, alarm.get("MetricName")) in sent and not alarm.get("Dimensions")
+            if alarm.get("Dimensions"):
+                return _is_of_stack(alarm, OF_STACK)
+            return (own, alarm.get("MetricName")) in sent
 
 
 PROMISES = (
     alarms_and_runbooks_go_in_pairs,
     alarms_name_their_runbook,
-    alarms_tell_somebody,
+    alarms_are_on_one_page_each,
+    pages_tell_somebody,
+    alarms_alone_tell_nobody,
+    being_late_is_silent_while_its_cause_is_told,
     alarms_say_what_silence_means,
     alarms_watch_what_is_there,
     alarms_suit_the_embedded_stack,

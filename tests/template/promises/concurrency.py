@@ -12,6 +12,18 @@ from tests.template.reading import Document, Template, logical_id
 FUNCTION = "AWS::Lambda::Function"
 DATABASE_SECRET = "SLUICE_DATABASE_SECRET"
 
+FOR_PEOPLE = frozenset({"StatusFunction", "SteerFunction"})
+"""People call these from a dashboard. They give their connection back after each call, so they use the half of the
+pool that is not ours, as people with a terminal do."""
+
+ONE_AT_A_TIME = frozenset({"HealthFunction", "MonitorFunction"})
+"""Anybody may call these, and one environment of all connects at a time, for a moment: the book sees to it
+(usecases/kept_answer.py and its tests). The monitor's schedule does the same for it, and it gives its connection back
+after each look. These two connections are of the other half as well."""
+
+RESERVES = "ReservesConcurrency"
+"""The condition under which AWS holds a function to so many calls at once."""
+
 FEWEST, MOST = 2, 1000
 """What Lambda takes for MaximumConcurrency."""
 
@@ -46,6 +58,18 @@ def connections_are_half_of_the_pool(template: Template) -> list[str]:
     ]
 
 
+def people_have_a_quarter_of_the_smallest_pool(template: Template) -> list[str]:
+    """However many look at a dashboard at once, and whatever the size of the pool."""
+    calls = {name: _reserved(template, name) for name in FOR_PEOPLE}
+    unbounded = [
+        f"people may call {name} any number of times at once" for name in calls if not calls[name]
+    ]
+    smallest = min((int(size) for size in pool_sizes(template)), default=0)
+    together = sum(calls.values())
+    many = [f"people have {together} connections of a pool of {smallest}"]
+    return [*unbounded, *(many if together > smallest // 4 else [])]
+
+
 def fresh_data_has_most_of_the_workers(template: Template) -> list[str]:
     """Each queue has workers of its own, and backfills never have more than what is fresh."""
     return [
@@ -64,7 +88,11 @@ def whoever_connects_is_bounded(template: Template) -> list[str]:
     violations = []
     for name in _connecting(template):
         schedules = schedules_of(template, name)
-        if not _feeding(template, name) and not schedules:
+        if (
+            not _feeding(template, name)
+            and not schedules
+            and name not in FOR_PEOPLE | ONE_AT_A_TIME
+        ):
             violations.append(f"{name} connects, and nothing bounds how often it runs")
         violations += [
             f"{name} may run twice at once, each time with a connection"
@@ -83,6 +111,8 @@ def pool_sizes(template: Template) -> Sequence[str]:
 def _connections(template: Template, size: str) -> Iterator[int]:
     """What each function that connects may hold at once: one for each worker, one for each schedule."""
     for name in _connecting(template):
+        if name in FOR_PEOPLE | ONE_AT_A_TIME:
+            continue
         for mapping in _feeding(template, name):
             count = _worker_count(template, mapping, size)
             yield count if _is_a_count(count) else MOST
@@ -93,6 +123,15 @@ def _connecting(template: Template) -> Iterator[str]:
     for name, function in template.properties(FUNCTION):
         if DATABASE_SECRET in function.get("Environment", {}).get("Variables", {}):
             yield name
+
+
+def _reserved(template: Template, name: str) -> int:
+    """How many calls at once AWS lets through; 0 where it does not count them."""
+    match template.get(name).get("ReservedConcurrentExecutions"):
+        case {"Fn::If": [condition, int(most), {"Ref": "AWS::NoValue"}]} if condition == RESERVES:
+            return most
+        case _:
+            return 0
 
 
 def _feeding(template: Template, function: str) -> Sequence[Document]:
@@ -124,6 +163,7 @@ PROMISES = (
     the_pool_is_of_a_size_we_know,
     worker_count_is_a_literal,
     connections_are_half_of_the_pool,
+    people_have_a_quarter_of_the_smallest_pool,
     fresh_data_has_most_of_the_workers,
     whoever_connects_is_bounded,
 )

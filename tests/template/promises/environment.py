@@ -13,7 +13,13 @@ from tests.template.reading import Template, logical_id, mentioned, texts
 _SOUNDS_SECRET = re.compile(
     r"SECRET|PASSWORD|PASSWD|TOKEN|CREDENTIAL|API_?KEY|PRIVATE_?KEY|_URL$|DSN"
 )
-_NO_SECRET = {"SLUICE_QUEUE_URL", "SLUICE_BACKFILL_QUEUE_URL", "SLUICE_PUSH_QUEUE_URL"}
+_NO_SECRET = {
+    "SLUICE_QUEUE_URL",
+    "SLUICE_BACKFILL_QUEUE_URL",
+    "SLUICE_PUSH_QUEUE_URL",
+    "SLUICE_DLQ_URL",
+    "SLUICE_PUSH_DLQ_URL",
+}
 """Sound like one: a queue's address is of no use without a role."""
 
 _LOOKS_SECRET = re.compile(

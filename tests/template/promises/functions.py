@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from local.places import PROJECT
-from tests.template.promises.concurrency import DATABASE_SECRET, FUNCTION
+from tests.template.promises.concurrency import DATABASE_SECRET, FOR_PEOPLE, FUNCTION, ONE_AT_A_TIME
 from tests.template.reading import Template, as_list, logical_id
 
 LONGEST_SERVICE_TIMEOUT_S = 3600
@@ -118,13 +118,14 @@ def changed_migrations_are_noticed(template: Template) -> list[str]:
 
 
 def database_users_are_known(template: Template) -> list[str]:
-    """Whoever merges or cleans up has the database's secret; whoever only plans or receives has not."""
+    """Whoever merges, cleans up or works for people has the database's secret; whoever only plans or receives has
+    not."""
     holders = {
         name
         for name, function in template.properties(FUNCTION)
         if DATABASE_SECRET in function["Environment"]["Variables"]
     }
-    wanted = {"WorkerFunction", "CleanupFunction", "ApplierFunction"}
+    wanted = {"WorkerFunction", "CleanupFunction", "ApplierFunction", *FOR_PEOPLE, *ONE_AT_A_TIME}
     return [f"{name} holds the database's secret, or lacks it" for name in sorted(holders ^ wanted)]
 
 

@@ -98,6 +98,37 @@ GRANTS: Mapping[str, Mapping[Grant, str]] = {
         ): "secrets/manager.py: a vendor's credentials, to read an object again",
         **_logs_to("ApplierLogGroup"),
     },
+    "HealthRole": {
+        **_on_limits("answers that are kept, and what the picture shows"),
+        (
+            "dynamodb:Query",
+            "StateTable/index/leased-index",
+        ): "dynamo/leases.py: stale, by wiring_health and overview",
+        **{
+            (
+                "sqs:GetQueueAttributes",
+                queue,
+            ): "queues/depths.py: depths, by wiring_health and overview"
+            for queue in (
+                "SliceQueue",
+                "BackfillQueue",
+                "PushQueue",
+                "SliceDeadLetterQueue",
+                "PushDeadLetterQueue",
+            )
+        },
+        (
+            "secretsmanager:GetSecretValue",
+            "DatabaseSecretArn",
+        ): "secrets/manager.py: is it there, and the database",
+        (
+            "secretsmanager:GetSecretValue",
+            "MetricsTokenSecretArn",
+        ): "secrets/manager.py: the token of /metrics",
+        ("dynamodb:Scan", "RegistryTable"): "dynamo/registry.py: show, for /metrics",
+        ("dynamodb:BatchGetItem", "LimitsTable"): "dynamo/account_pages.py: pages, for /metrics",
+        **_logs_to("HealthLogGroup"),
+    },
     "DispatcherRole": {
         ("dynamodb:Query", "RegistryTable/index/due-index"): "dynamo/registry.py: due, by plan",
         ("dynamodb:PartiQLUpdate", "RegistryTable"): "dynamo/batches.py: advance, by plan",
@@ -121,6 +152,53 @@ GRANTS: Mapping[str, Mapping[Grant, str]] = {
         ): "secrets/manager.py: wiring.commits",
         **_logs_to("CleanupLogGroup"),
     },
+    "MonitorRole": {
+        ("dynamodb:Scan", "RegistryTable"): "dynamo/registry.py: show, by wiring.overview",
+        (
+            "dynamodb:Query",
+            "StateTable/index/leased-index",
+        ): "dynamo/leases.py: stale, by wiring.overview",
+        ("dynamodb:GetItem", "LimitsTable"): "dynamo/book.py: what people switched",
+        ("dynamodb:BatchGetItem", "LimitsTable"): "dynamo/account_pages.py: pages of accounts",
+        **{
+            ("sqs:GetQueueAttributes", queue): "queues/depths.py: how much waits"
+            for queue in (*QUEUES, "PushQueue", "SliceDeadLetterQueue", "PushDeadLetterQueue")
+        },
+        (
+            "secretsmanager:GetSecretValue",
+            "DatabaseSecretArn",
+        ): "secrets/manager.py: wiring.connection",
+        **_logs_to("MonitorLogGroup"),
+    },
+    "StatusRole": {
+        ("dynamodb:Scan", "RegistryTable"): "dynamo/registry.py: show, by wiring.overview",
+        (
+            "dynamodb:Query",
+            "StateTable/index/leased-index",
+        ): "dynamo/leases.py: stale, by wiring.overview",
+        ("dynamodb:GetItem", "LimitsTable"): "dynamo/book.py: what people switched",
+        ("dynamodb:BatchGetItem", "LimitsTable"): "dynamo/account_pages.py: pages of accounts",
+        **{
+            ("sqs:GetQueueAttributes", queue): "queues/depths.py: how much waits"
+            for queue in (*QUEUES, "PushQueue", "SliceDeadLetterQueue", "PushDeadLetterQueue")
+        },
+        (
+            "secretsmanager:GetSecretValue",
+            "DatabaseSecretArn",
+        ): "secrets/manager.py: wiring.connection",
+        **_logs_to("StatusLogGroup"),
+    },
+    "SteerRole": {
+        ("dynamodb:Scan", "RegistryTable"): "dynamo/registry.py: show, by wiring_pages",
+        ("dynamodb:UpdateItem", "RegistryTable"): "dynamo/steering.py: due sooner, by steer",
+        **_on_limits("switches, and the client's desk"),
+        **_on_queues("sqs:SendMessage", "queues/messages.py: ask_for_slice, by act"),
+        (
+            "secretsmanager:GetSecretValue",
+            "DatabaseSecretArn",
+        ): "secrets/manager.py: wiring.connection",
+        **_logs_to("SteerLogGroup"),
+    },
     "MigrateRole": {
         (
             "secretsmanager:GetSecretValue",
@@ -131,6 +209,7 @@ GRANTS: Mapping[str, Mapping[Grant, str]] = {
     "SchedulerRole": {
         ("lambda:InvokeFunction", "DispatcherFunction"): "the schedule of ticks",
         ("lambda:InvokeFunction", "CleanupFunction"): "the schedule of cleanup",
+        ("lambda:InvokeFunction", "MonitorFunction"): "the schedule of the monitor",
     },
 }
 
@@ -140,7 +219,8 @@ CALLS: Mapping[str, str | None] = {
     "query": "dynamodb:Query",
     "batch_get_item": "dynamodb:BatchGetItem",
     "batch_execute_statement": "dynamodb:PartiQLUpdate",
-    "get_paginator": None,  # Table.scan, for people: their own credentials, no function's role
+    "get_paginator": "dynamodb:Scan",  # Table.scan, for people and for whoever looks at the whole
+    "get_queue_attributes": "sqs:GetQueueAttributes",
     "send_message": "sqs:SendMessage",
     "send_message_batch": "sqs:SendMessage",
     "change_message_visibility": "sqs:ChangeMessageVisibility",
