@@ -9,7 +9,7 @@ PYTEST := $(BIN)/python -m pytest
 LOCKS := layers/dependencies migrations requirements/dev requirements/sam requirements/emulator
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools check test unit contract template integration e2e chaos faults mutants demo up down build deploy \
+.PHONY: help setup tools check test unit contract template integration browser e2e chaos faults mutants demo up down build deploy \
     lock schema bench clean
 
 help: ## This list
@@ -55,7 +55,7 @@ TOGETHER = --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--ou
 
 test: setup check ## Everything CI runs, quick things first
 	$(MAKE) $(TOGETHER) unit template contract integration
-	$(MAKE) --no-print-directory e2e chaos
+	$(MAKE) --no-print-directory browser e2e chaos
 
 unit: .venv/ready ## Rules one module at a time, the engine under hundreds of seeds, the protocol's state model
 	$(PYTEST) tests/unit tests/simulation tests/model tests/mutation
@@ -69,6 +69,9 @@ contract: setup ## In-memory ports and real adapters behave alike
 
 integration: setup ## Adapters and sources against real programs
 	$(PYTEST) tests/integration
+
+browser: setup ## Pages in a headless Chromium (SLUICE_KEEP_SCREENSHOTS=1 draws those in docs/images anew)
+	$(PYTEST) tests/browser
 
 e2e: setup ## The deployed template, IAM enforced, under kills and vendor faults
 	$(PYTEST) tests/e2e
@@ -115,6 +118,9 @@ MIGRATIONS_DIGEST = $(shell $(PYTHON) -c "import hashlib, pathlib; \
 PARAMETERS = Stage=prod MigrationsDigest=$(MIGRATIONS_DIGEST) \
     DatabaseSecretArn=$(DATABASE_SECRET_ARN) MigrationDatabaseSecretArn=$(MIGRATION_DATABASE_SECRET_ARN) \
     $(if $(ALARM_TOPIC_ARN),AlarmTopicArn=$(ALARM_TOPIC_ARN)) \
+    $(if $(ALARM_EMAIL),AlarmEmail=$(ALARM_EMAIL)) \
+    $(if $(HISTORY_DAYS),HistoryDays=$(HISTORY_DAYS)) \
+    $(if $(METRICS_TOKEN_SECRET_ARN),MetricsTokenSecretArn=$(METRICS_TOKEN_SECRET_ARN)) \
     $(if $(DISPATCH_RATE),'DispatchRate="$(DISPATCH_RATE)"') \
     $(if $(POOL_SIZE),PoolSize=$(POOL_SIZE)) \
     $(if $(SLICES_PER_CLIENT),SlicesPerClient=$(SLICES_PER_CLIENT)) \
@@ -125,6 +131,7 @@ PARAMETERS = Stage=prod MigrationsDigest=$(MIGRATIONS_DIGEST) \
     $(if $(WEBHOOK_SECRET_PREFIX),WebhookSecretPrefix=$(WEBHOOK_SECRET_PREFIX)) \
     $(if $(WEBHOOK_RATE),WebhookRate=$(WEBHOOK_RATE)) \
     $(if $(WEBHOOK_BURST),WebhookBurst=$(WEBHOOK_BURST)) \
+    $(if $(RESERVE_CONCURRENCY),ReserveConcurrency=$(RESERVE_CONCURRENCY)) \
     $(if $(DELETION_PROTECTION),DeletionProtection=$(DELETION_PROTECTION))
 
 build: setup ## Build functions and layers for AWS (python3.13, arm64)
