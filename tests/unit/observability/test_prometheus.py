@@ -211,7 +211,5 @@ def test_every_gauge_says_what_it_is() -> None:
 def test_a_moment_of_tomorrow_is_no_negative_age() -> None:
     """Clocks differ."""
     ahead = replace(stream("acme"), fresh_at=NOW + timedelta(seconds=5))
-    found = drawn(Overview(at=NOW, streams=[ahead]))[
-        "sluice_freshness_seconds"
-    ]
+    found = drawn(Overview(at=NOW, streams=[ahead]))["sluice_freshness_seconds"]
     assert found == {ORDERS: 0}
