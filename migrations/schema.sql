@@ -790,6 +790,41 @@ CREATE TABLE sluice.sync_commit (
     CONSTRAINT sync_commit_seq_check CHECK ((seq >= 0))
 );
 
+CREATE VIEW sluice.failing AS
+ SELECT s.stream_key,
+    s.client_id,
+    s.source,
+    s.stream,
+    s.partition,
+    r.run_id,
+    r.outcome,
+    r.started_at,
+    r.ended_at,
+    r.failures,
+    r.last_error
+   FROM (sluice.sync_commit s
+     CROSS JOIN LATERAL ( SELECT run.run_id,
+            run.stream_key,
+            run.client_id,
+            run.source,
+            run.stream,
+            run.partition,
+            run.reason,
+            run.outcome,
+            run.started_at,
+            run.last_progress_at,
+            run.ended_at,
+            run.progress_done,
+            run.progress_total,
+            run.failures,
+            run.last_error,
+            run.note
+           FROM sluice.run
+          WHERE ((run.stream_key = s.stream_key) AND (run.ended_at IS NOT NULL))
+          ORDER BY run.started_at DESC
+         LIMIT 1) r)
+  WHERE (r.outcome <> 'completed'::text);
+
 CREATE VIEW sluice.freshness AS
  SELECT s.stream_key,
     s.client_id,
@@ -1040,6 +1075,44 @@ CREATE VIEW sluice.slices AS
    FROM (sluice.commit_log c
      JOIN sluice.sync_commit s USING (stream_key));
 
+CREATE VIEW sluice.trends AS
+ SELECT r.stream_key,
+    r.client_id,
+    r.source,
+    r.stream,
+    ((r.started_at AT TIME ZONE 'UTC'::text))::date AS day,
+    count(*) AS runs,
+    count(*) FILTER (WHERE (r.outcome = 'completed'::text)) AS completed,
+    count(*) FILTER (WHERE ((r.outcome = 'completed'::text) AND ((t.rejected > 0) OR t.brake))) AS partial,
+    count(*) FILTER (WHERE (r.outcome = 'failed'::text)) AS failed,
+    count(*) FILTER (WHERE (r.outcome = 'abandoned'::text)) AS abandoned,
+    percentile_cont((0.5)::double precision) WITHIN GROUP (ORDER BY (r.ended_at - r.started_at)) AS duration_p50,
+    max((r.ended_at - r.started_at)) AS duration_max,
+    (sum(t.slices))::bigint AS slices,
+    (sum(t.rows_read))::bigint AS rows_read,
+    (sum(t.inserted))::bigint AS inserted,
+    (sum(t.updated))::bigint AS updated,
+    (sum(t.unchanged))::bigint AS unchanged,
+    (sum(t.rejected))::bigint AS rejected,
+    (sum(t.deleted))::bigint AS deleted,
+    (sum(t.requests))::bigint AS requests,
+    (sum(t.errors))::bigint AS errors
+   FROM (sluice.run r
+     CROSS JOIN LATERAL ( SELECT count(*) AS slices,
+            COALESCE(sum(c.rows_read), (0)::bigint) AS rows_read,
+            COALESCE(sum(c.inserted), (0)::bigint) AS inserted,
+            COALESCE(sum(c.updated), (0)::bigint) AS updated,
+            COALESCE(sum(c.unchanged), (0)::bigint) AS unchanged,
+            COALESCE(sum(c.rejected), (0)::bigint) AS rejected,
+            COALESCE(sum(c.deleted), (0)::bigint) AS deleted,
+            COALESCE(sum(c.requests), (0)::bigint) AS requests,
+            COALESCE(sum(c.errors), (0)::bigint) AS errors,
+            COALESCE(bool_or((c.note ~~ '%delete brake:%'::text)), false) AS brake
+           FROM sluice.commit_log c
+          WHERE (c.run_id = r.run_id)) t)
+  WHERE (r.ended_at IS NOT NULL)
+  GROUP BY r.stream_key, r.client_id, r.source, r.stream, (((r.started_at AT TIME ZONE 'UTC'::text))::date);
+
 ALTER TABLE ONLY public.cars
     ADD CONSTRAINT cars_pkey PRIMARY KEY (client_id, car_id);
 
@@ -1288,6 +1361,8 @@ GRANT SELECT,INSERT,UPDATE ON TABLE sluice.counter TO sluice_app;
 
 GRANT SELECT,INSERT,UPDATE ON TABLE sluice.sync_commit TO sluice_app;
 
+GRANT SELECT ON TABLE sluice.failing TO sluice_app;
+
 GRANT SELECT ON TABLE sluice.freshness TO sluice_app;
 
 GRANT SELECT,INSERT,DELETE ON TABLE sluice.inbox TO sluice_app;
@@ -1311,3 +1386,5 @@ GRANT SELECT ON TABLE sluice.shipbob_unattributed TO sluice_app;
 GRANT SELECT,INSERT,DELETE ON TABLE sluice.sighting TO sluice_app;
 
 GRANT SELECT ON TABLE sluice.slices TO sluice_app;
+
+GRANT SELECT ON TABLE sluice.trends TO sluice_app;

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import Annotated
 
 import typer
 
+from ops.audited import note
 from ops.clients import Change, change_lines, changes, entries_of, entry_json, entry_lines
 from ops.clients_file import Allowed, read_clients_file, stream_settings
 from ops.commands.teaching import examples
@@ -44,11 +46,15 @@ def check(file: File = DEFAULT, as_json: AsJson = False) -> None:
 def apply(context: typer.Context, file: File = DEFAULT, as_json: AsJson = False) -> None:
     """Write the clients file to the registry. The next tick of the schedule starts what is new.
 
-    A client gone from the file is disabled, not deleted; its data stays.
+    A client gone from the file is disabled, not deleted; its data stays. Audited, where anything changes.
     """
     target = find_target(context.obj)
     wanted = _wanted(target, file)
     found = changes(target.registry, wanted)
+    done: Counter[str] = Counter(change.action for change in found if change.action != "same")
+    if done:
+        with target.database() as connection:
+            note(target, connection, "clients-apply", [], {"file": file.name, **done})
     target.registry.apply(wanted)
     _print(found, f"applied to {target.where}:", as_json)
 

@@ -15,6 +15,7 @@ from rich.console import Console
 
 from ops.acceptance import Check, check_line, check_runs, exit_code_of
 from ops.asking import Asked, ask, board_of, desks_of
+from ops.audited import note
 from ops.clients_file import Acceptance, Allowed, read_clients_file
 from ops.commands.options import writable
 from ops.commands.teaching import examples
@@ -31,6 +32,7 @@ from ops.show_switches import paused_lines
 from ops.show_times import client_lines, times_sheet
 from ops.target import Target, find_target
 from ops.terminal import open_console
+from sluice.core.acting import Action
 from sluice.core.asked_days import AskedDays
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
@@ -84,7 +86,7 @@ def sync(
     for streams that can read certain days again (mixpanel#events): where else they stand is left alone.
 
     With --follow: watch it, and exit with 3 if a run ended badly, with 4 if a target was missed.
-    Ctrl-C stops the watching only; the runs go on.
+    Ctrl-C stops the watching only; the runs go on. Audited, as `sluice audit` shows.
 
     At most 10 requests wait per client. Those of a client beyond that are refused ("429: queue full"),
     other clients' are not; the exit code is 1. So it is when all is paused. Of paused streams it is told
@@ -106,10 +108,11 @@ def sync(
     if dry_run:
         _show_what_would_be_asked(target, keys, backfill=full or days is not None)
         return
-    if not watch and not full:
-        _ask(target, keys, None, days).check()
-        return
     with target.database() as connection:
+        _note(target, connection, client or [], keys, full=full, days=days)
+        if not watch and not full:
+            _ask(target, keys, None, days).check()
+            return
         since = server_now(connection)
         backfill = full or days is not None
         watching = Watch.begin(connection, [str(key) for key in keys], since, full=backfill)
@@ -226,6 +229,23 @@ def add_to(app: typer.Typer) -> None:
 def _acceptance(target: Target, file: Path | None) -> Acceptance:
     allowed = Allowed(loopback=target.embedded)
     return read_clients_file(file, allowed).acceptance if file else Acceptance()
+
+
+def _note(
+    target: Target,
+    connection: Connection,
+    names: Sequence[str],
+    keys: Sequence[StreamKey],
+    *,
+    full: bool,
+    days: AskedDays | None,
+) -> None:
+    """In the words of the status page's buttons."""
+    action = Action.FULL_SYNC if full else Action.SYNC
+    asked = {"asked": action.value, "streams": len(keys)}
+    if days:
+        asked |= {"from": days.first.isoformat(), "to": days.last.isoformat()}
+    note(target, connection, action.value, names, asked)
 
 
 def _show_what_would_be_asked(target: Target, keys: Sequence[StreamKey], *, backfill: bool) -> None:

@@ -13,6 +13,7 @@ from rich.console import Console
 
 from ops import webhooks_by_hand as by_hand
 from ops.asking import board_of
+from ops.audited import note
 from ops.callers import caller
 from ops.commands.teaching import examples
 from ops.completion import client_names
@@ -81,10 +82,14 @@ def ensure_them(
 
     Secrets are made here, stored in Secrets Manager and shown nowhere. Subscriptions that somebody else made
     are left alone. Where a vendor can only be told by hand, says what to enter.
-    Exits with 1 when an account could not be brought in line; the others are.
+    Exits with 1 when an account could not be brought in line; the others are. Audited.
     """
     target = find_target(context.obj)
     secrets = SigningSecrets(target.aws("secretsmanager"))
+    if not dry_run:
+        with target.database() as connection:
+            asked = {"asked": "ensure", "rotate": rotate}
+            note(target, connection, "webhooks-ensure", [client] if client else [], asked)
 
     def bring_in_line(account: Account, subscriptions: Subscriptions) -> Iterator[str]:
         done = ensure(account, subscriptions, secrets, rotate=rotate, act=not dry_run)

@@ -105,3 +105,26 @@ def test_an_unknown_stream_is_one_line(applied: Deployment, sluice: Command) -> 
     code, told = sluice.error("sync", "ridge#cars#bids")
     assert code == 2
     assert told.startswith("there is no stream 'ridge#cars#bids'; did you mean 'ridge#cars#cars'?")
+
+
+def test_whoever_asks_or_changes_the_file_is_audited(
+    applied: Deployment, clients_yaml: Path, sluice: Command
+) -> None:
+    """Before it is done; what changes nothing leaves no row."""
+    sluice.printed("clients", "apply")
+    sluice.printed("sync", "harbour")
+    sluice.printed("sync", "harbour", "--full", "--dry-run")
+    sluice.printed("sync", "--full")
+    clients_yaml.write_text(clients_yaml.read_text().replace("cadence: 5m", "cadence: 7m"))
+    sluice.printed("clients", "apply")
+    rows = json.loads(sluice.printed("audit", "--json"))
+    told = [(row["action"], row["scope"], row["after"]) for row in reversed(rows)]
+    assert told == [
+        ("sync", "harbour", {"asked": "sync", "streams": 1}),
+        ("full-sync", "*", {"asked": "full-sync", "streams": 2}),
+        ("clients-apply", "*", {"file": "clients.yaml", "change": 2}),
+    ]
+    applied.owner.execute("REVOKE INSERT ON sluice.audit FROM sluice_app")
+    assert len(applied.messages()) == 3
+    code, _ = sluice.error("sync", "harbour")
+    assert (code, applied.messages()) == (2, [])
