@@ -126,6 +126,7 @@ PARAMETERS = Stage=prod MigrationsDigest=$(MIGRATIONS_DIGEST) \
     $(if $(SLICES_PER_CLIENT),SlicesPerClient=$(SLICES_PER_CLIENT)) \
     $(if $(BREAKER_FAILURES),BreakerFailures=$(BREAKER_FAILURES)) \
     $(if $(BREAKER_PAUSE_SECONDS),BreakerPauseSeconds=$(BREAKER_PAUSE_SECONDS)) \
+    $(if $(TRACING),Tracing=$(TRACING)) \
     $(if $(LOG_RETENTION_DAYS),LogRetentionDays=$(LOG_RETENTION_DAYS)) \
     $(if $(VENDOR_SECRET_PREFIX),VendorSecretPrefix=$(VENDOR_SECRET_PREFIX)) \
     $(if $(WEBHOOK_SECRET_PREFIX),WebhookSecretPrefix=$(WEBHOOK_SECRET_PREFIX)) \

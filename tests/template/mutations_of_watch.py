@@ -10,6 +10,7 @@ from tests.template.mutations import Change, Mutation, both, breaking, drop, put
 R = "Resources"
 WORKER = f"{R}/WorkerRole/Properties/Policies/0/PolicyDocument/Statement"
 DISPATCHER = f"{R}/DispatcherRole/Properties/Policies/0/PolicyDocument/Statement"
+TRACES = f"{R}/TracesPolicy/Properties/PolicyDocument/Statement"
 SCHEDULER = f"{R}/SchedulerRole/Properties"
 VARIABLES = f"{R}/WorkerFunction/Properties/Environment/Variables"
 ALARM = f"{R}/DeadLettersAlarm/Properties"
@@ -57,9 +58,15 @@ PERMISSIONS: Sequence[Mutation] = [
         a_star=put(f"{DISPATCHER}/0/Resource", "*"),
         every_table=put(f"{WORKER}/0/Resource", "arn:aws:dynamodb:*:*:table/*"),
         nothing_named=drop(f"{WORKER}/0/Resource"),
+        traces_always=drop(f"{R}/TracesPolicy/Condition"),
+        more_than_traces=put(f"{TRACES}/0/Action", ["xray:*"]),
         on_aws_too=put(f"{DISPATCHER}/5/Fn::If", ["Embedded", EVERY_TABLE, EVERY_TABLE]),
         on_aws_instead=put(f"{DISPATCHER}/5/Fn::If", ["OnAws", EVERY_TABLE, NOTHING]),
         on_aws_in_other_words=put(f"{DISPATCHER}/5/Fn::If", ["Embedded", NOTHING, EVERY_TABLE]),
+    ),
+    *breaking(
+        "traces_are_sent_by_whoever_is_traced",
+        all_but_one=drop(f"{R}/TracesPolicy/Properties/Roles/0"),
     ),
     *breaking(
         "nobody_may_delete_items",

@@ -9,6 +9,7 @@ from typing import Any
 from tests.template.promises.concurrency import FUNCTION
 from tests.template.reading import Document, Template, as_list, logical_id, texts
 
+TRACING = ("xray:PutTraceSegments", "xray:PutTelemetryRecords")
 ROLE = "AWS::IAM::Role"
 
 DELETING = (
@@ -50,6 +51,14 @@ def nothing_is_granted_by_exception(template: Template) -> list[str]:
         for key in ("NotAction", "NotResource", "NotPrincipal")
         if key in statement
     ]
+
+
+def traces_are_sent_by_whoever_is_traced(template: Template) -> list[str]:
+    """Every function's role, else X-Ray gets nothing of it and nobody is told."""
+    policies = [policy for _, policy in template.properties("AWS::IAM::Policy")]
+    may = {logical_id(role) for policy in policies for role in as_list(policy.get("Roles"))}
+    wanted = {logical_id(function["Role"]) or "" for _, function in template.properties(FUNCTION)}
+    return [f"{role} may not send traces" for role in sorted(wanted - may)]
 
 
 def no_resource_is_everything(template: Template) -> list[str]:
@@ -171,9 +180,18 @@ def statements(template: Template) -> Iterator[tuple[str, Document]]:
             yield from _of(name, policy["PolicyDocument"])
     for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy", "AWS::IAM::RolePolicy"):
         for name, policy in template.properties(kind):
+            if _is_for_traces(template.raw["Resources"][name]):
+                continue
             roles = as_list(policy.get("Roles", policy.get("RoleName"))) or [name]
             for role in roles:
                 yield from _of(logical_id(role) or name, policy["PolicyDocument"])
+
+
+def _is_for_traces(policy: Document) -> bool:
+    """X-Ray knows no resources: the right to send it traces is over everything, and given only with traces."""
+    given = [{"Effect": "Allow", "Action": list(TRACING), "Resource": "*"}]
+    stated = policy["Properties"]["PolicyDocument"].get("Statement")
+    return policy.get("Condition") == "Traces" and stated == given
 
 
 def _of(role: str, document: Document) -> Iterator[tuple[str, Document]]:
@@ -202,6 +220,7 @@ PROMISES = (
     no_action_is_a_pattern,
     nothing_is_granted_by_exception,
     no_resource_is_everything,
+    traces_are_sent_by_whoever_is_traced,
     nobody_may_delete_items,
     each_function_has_a_role_of_its_own,
     roles_have_no_managed_policies,
