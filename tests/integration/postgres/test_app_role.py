@@ -107,6 +107,8 @@ def test_the_grants_are_these_and_no_more(shared_rows: Rows) -> None:
         "sluice.run": "INSERT SELECT UPDATE",
         "sluice.run_endpoints": "SELECT",
         "sluice.run_times": "SELECT",
+        "sluice.trends": "SELECT",
+        "sluice.failing": "SELECT",
         "sluice.shipbob_unattributed": "SELECT",
         "sluice.runs": "SELECT",
         "sluice.sighting": "DELETE INSERT SELECT",
