@@ -22,6 +22,8 @@ from local.supervisor import sweep
 STOP_S = 120.0
 """The last that a stack does is to remove what its functions unpacked, some 3,000 files for each process."""
 
+TELL_AGAIN_S = 1.0
+
 Say = Callable[[str], None]
 
 
@@ -93,9 +95,7 @@ class Stack:
         """Stop the stack, wherever it was started, and whatever a killed one left."""
         pid = self._pid()
         if pid is not None:
-            with contextlib.suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)
-            self._wait(pid)
+            self._end(pid)
         self._let_go()
         self.places.pid.unlink(missing_ok=True)
         sweep(self.places)
@@ -149,12 +149,17 @@ class Stack:
         """The number in the file may by now be another process's, another stack's even."""
         return {b"local.supervisor", os.fsencode(self.places.root)} <= set(command.split(b"\0"))
 
-    def _wait(self, pid: int) -> None:
-        """Until the supervisor is gone, or patience is."""
-        deadline = time.monotonic() + STOP_S
-        while self._pid() == pid and time.monotonic() < deadline:
+    def _end(self, pid: int) -> None:
+        """Tell the supervisor, until it is gone, or patience is. Told once, it may not have heard: Python drops
+        what a signal's handler raises while it forks, and the supervisor starts programs."""
+        deadline, told = time.monotonic() + STOP_S, -TELL_AGAIN_S
+        while self._pid() == pid and (now := time.monotonic()) < deadline:
             if self._process is not None and self._process.poll() is not None:
                 return
+            if now - told >= TELL_AGAIN_S:
+                told = now
+                with contextlib.suppress(ProcessLookupError):
+                    os.kill(pid, signal.SIGTERM)
             time.sleep(0.05)
 
     def _let_go(self) -> None:
