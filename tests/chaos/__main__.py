@@ -15,6 +15,7 @@ from tests.chaos.poller import FencePoller, watching
 from tests.chaos.report import Recovery, Run, now_run, record
 from tests.chaos.rounds import Round, Rounds
 from tests.chaos.stand import Size, Stand
+from tests.chaos.timing import SLOWER
 
 PROGRESS_EVERY_S = 5.0
 
@@ -118,7 +119,7 @@ def _until_found(
 def _run(rounds: Rounds, seed: int, watch: Watch, violations: list[str]) -> Run:
     stand = rounds.stand
     return now_run(
-        command=" ".join(["python -m tests.chaos", *sys.argv[1:]]),
+        command=" ".join([*_stretched(), "python -m tests.chaos", *sys.argv[1:]]),
         seed=seed,
         seconds=watch.elapsed(),
         rounds=len(rounds.done),
@@ -127,6 +128,10 @@ def _run(rounds: Rounds, seed: int, watch: Watch, violations: list[str]) -> Run:
         flood=stand.flood,
         violations=violations,
     )
+
+
+def _stretched() -> list[str]:
+    return [f"SLUICE_CHAOS_SLOWER={SLOWER:g}"] if SLOWER != 1 else []
 
 
 def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:

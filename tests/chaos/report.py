@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.chaos.tcp_proxy import PER_CHUNK, PER_COMMIT
-from tests.chaos.timing import TIMES
+from tests.chaos.timing import TIMES, Times
 from tests.provenance import RESULTS, commit, machine, moment
 
 POINTS = "kills.at."
@@ -139,8 +139,8 @@ def markdown(runs: Sequence[Run]) -> str:
         "# Faults: what was broken, and what held",
         "Written by `python -m tests.chaos --record` (`make faults`); raw numbers are in `faults.json`.\n"
         "Real worker processes, Postgres, PgBouncer and an embedded AWS. Time is scaled: an invocation has\n"
-        f"{TIMES.invocation.total_seconds():.0f} s. After each round everything calms down and is compared"
-        " with the vendor's truth.",
+        f"{Times().invocation.total_seconds():.0f} s, or so many times that as SLUICE_CHAOS_SLOWER says, on a machine that was"
+        " busy with other things. After each round everything calms down and is compared with the vendor's truth.",
         f"{len(runs)} recorded runs, {hours:.1f} hours, {sum(run.rounds for run in runs)} rounds.",
         "## Demanded and done",
         _demands(totals),
