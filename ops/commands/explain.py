@@ -14,6 +14,7 @@ from ops.explain_indexes import declared_here, found_indexes, index_faults, tabl
 from ops.explain_plans import explain
 from ops.explain_queries import ENGINE
 from ops.explain_sheet import LEGEND, closing_line, explained_sheet, fault_lines
+from ops.explain_watch import WATCH
 from ops.failures import FAILED
 from ops.target import find_target
 from ops.terminal import open_console
@@ -30,7 +31,7 @@ def explain_hot_queries(
     ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="JSON instead of a table.")] = False,
 ) -> None:
-    """How Postgres would run the engine's and the connectors' hot queries, and which index it lacks.
+    """How Postgres would run the hot queries of engine, monitor and connectors, and which index it lacks.
 
     Changes nothing. Without --analyze nothing is run either, only planned. Exits with 1 when an index is
     missing or invalid, or cannot serve the query that needs it; and says how to mend that.
@@ -42,7 +43,7 @@ def explain_hot_queries(
         tables = tables_of(declared, found)
         explained = [
             each
-            for hot in (*ENGINE, *CONNECTORS)
+            for hot in (*ENGINE, *WATCH, *CONNECTORS)
             for each in explain(connection, hot, found, tables=tables, analyze=analyze)
         ]
     faults = list(index_faults(declared, found))

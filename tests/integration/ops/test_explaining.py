@@ -13,6 +13,7 @@ import pytest
 import sluice.sources
 from ops.explain_connectors import CONNECTORS
 from ops.explain_queries import ENGINE
+from ops.explain_watch import WATCH
 from sluice.core.records import Table
 from tests.integration.ops.conftest import Command
 from tests.integration.ops.deployment import Deployment
@@ -43,7 +44,7 @@ def test_a_database_as_the_migrations_make_it_lacks_nothing(
     assert document["faults"] == []
     assert {each["verdict"] for each in document["queries"]} <= {"used", "ready", "other"}
     assert {each["query"] for each in document["queries"]} == {
-        hot.name for hot in (*ENGINE, *CONNECTORS)
+        hot.name for hot in (*ENGINE, *WATCH, *CONNECTORS)
     }
 
 
