@@ -140,7 +140,8 @@ def markdown(runs: Sequence[Run]) -> str:
         "Written by `python -m tests.chaos --record` (`make faults`); raw numbers are in `faults.json`.\n"
         "Real worker processes, Postgres, PgBouncer and an embedded AWS. Time is scaled: an invocation has\n"
         f"{Times().invocation.total_seconds():.0f} s, or so many times that as SLUICE_CHAOS_SLOWER says, on a"
-        " machine that was busy with other things. After each round everything calms down and is compared with the vendor's truth.",
+        " machine that was busy with other things. After each round everything calms down and is compared with the"
+        " vendor's truth.",
         f"{len(runs)} recorded runs, {hours:.1f} hours, {sum(run.rounds for run in runs)} rounds.",
         "## Demanded and done",
         _demands(totals),
