@@ -5,11 +5,11 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.8
-PYTEST := $(BIN)/python -m pytest
+PYTEST = $(BIN)/python -m pytest $(if $(SHORT),-m "not long")
 LOCKS := layers/dependencies migrations requirements/dev requirements/sam requirements/emulator
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools check test unit contract template integration browser e2e chaos faults mutants demo up down build deploy \
+.PHONY: help setup tools check test test-all unit contract template integration browser e2e chaos faults mutants demo up down build deploy \
     lock schema bench clean
 
 help: ## This list
@@ -53,7 +53,11 @@ check: .venv/ready ## Style, types, import rules
 # Two suites at a time where nothing counts seconds; what breaks things by the clock has the machine to itself.
 TOGETHER = --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
-test: setup check ## Everything CI runs, quick things first
+test: setup check ## What CI runs, quick things first; of the long suites what every change needs
+	$(MAKE) $(TOGETHER) unit template contract integration SHORT=1
+	$(MAKE) --no-print-directory browser e2e chaos SHORT=1
+
+test-all: setup check ## Every test there is
 	$(MAKE) $(TOGETHER) unit template contract integration
 	$(MAKE) --no-print-directory browser e2e chaos
 

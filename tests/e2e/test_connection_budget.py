@@ -20,6 +20,8 @@ from tests.e2e.deployed import Deployed, until
 from tests.e2e.test_catalogue import assert_in_step
 from tests.e2e.test_database_troubles import dead_letters, slices_logged
 
+pytestmark = pytest.mark.long
+
 EVERY_S = 0.1
 CLEANUP = 1
 SLICES, BACKFILLS = "SLUICE_QUEUE_URL", "SLUICE_BACKFILL_QUEUE_URL"

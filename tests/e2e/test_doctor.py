@@ -290,7 +290,11 @@ PLANTED: Mapping[str, tuple[Plant, ...]] = {
     "alarms": (an_alarm_that_tells_nobody,),
     "log-retention": (lines_kept_for_ever,),
 }
-CASES = [pytest.param(c, p, id=p.__name__) for c, plants in PLANTED.items() for p in plants]
+CASES = [
+    pytest.param(check, plant, id=plant.__name__, marks=[pytest.mark.long] if each else [])
+    for check, plants in PLANTED.items()
+    for each, plant in enumerate(plants)
+]
 
 
 @pytest.mark.parametrize(("check", "plant"), CASES)

@@ -39,6 +39,7 @@ def left_over(root: Path) -> list[str]:
     return [command for _, command in processes_of(str(root))]
 
 
+@pytest.mark.long
 def test_however_it_ends_nothing_is_left_and_the_next_start_works(stack_folder: Path) -> None:
     """Whoever started it is interrupted, or killed, or its supervisor is: every program stops, and each
     start here is the next one after an end of another kind."""

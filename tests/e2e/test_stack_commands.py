@@ -94,10 +94,10 @@ def still_open(ports: list[int]) -> list[int]:
 @pytest.mark.parametrize(
     ("command", "sign"),
     [
-        ("ops.cli demo", "Embedded AWS on port"),
+        pytest.param("ops.cli demo", "Embedded AWS on port", marks=pytest.mark.long),
         ("ops.cli demo", "sam deploy: "),
-        ("ops.cli up", "Embedded AWS on port"),
-        ("local up", "Embedded AWS on port"),
+        pytest.param("ops.cli up", "Embedded AWS on port", marks=pytest.mark.long),
+        pytest.param("local up", "Embedded AWS on port", marks=pytest.mark.long),
     ],
     ids=["the-demo-starting", "the-demo-at-work", "sluice-up-starting", "local-up-starting"],
 )
@@ -118,6 +118,7 @@ def test_after_ctrl_c_nothing_is_left(checkout: Path, command: str, sign: str) -
     assert not (checkout / ".sluice" / "env").exists()
 
 
+@pytest.mark.long
 def test_a_given_database_is_migrated_and_filled_by_its_own_two_roles(
     stack_folder: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -138,6 +139,7 @@ def test_a_given_database_is_migrated_and_filled_by_its_own_two_roles(
         given.database.close()
 
 
+@pytest.mark.long
 def test_migrations_that_fail_end_the_deploy_with_their_reason(
     stack_folder: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -6,6 +6,8 @@ import time
 from collections.abc import Callable
 from datetime import UTC, datetime
 
+import pytest
+
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Revised
 from sluice.core.scopes import Scope
@@ -15,6 +17,8 @@ from sluice.dynamo.steering import DynamoSteering
 from tests.e2e.deployed import Deployed, until
 from tests.e2e.test_catalogue import assert_in_step
 from tests.e2e.test_database_troubles import slices_logged
+
+pytestmark = pytest.mark.long
 
 MINUTE_S = 60.0
 SLICES = "SLUICE_QUEUE_URL"
