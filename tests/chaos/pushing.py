@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import json
 import threading
+import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -48,6 +49,8 @@ class PushSource(EventSource):
 
     def call(self, event: Mapping[str, Any]) -> Reply:
         """One request to a worker, and what it answers. One that found no worker in time is given to none later."""
+        arrived_ms = int((time.time() + self.ahead_s) * 1000)
+        event = {**event, "requestContext": {"timeEpoch": arrived_ms}}
         call = Delivery(json.dumps(event), str(uuid.uuid4()), "", WEBHOOK, WEBHOOK, is_copy=True)
         answer: SimpleQueue[Ended] = SimpleQueue()
         with self._change:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from typing import Any
 
 from sluice.core.webhooks import WebhookRequest
@@ -22,6 +23,7 @@ def request_of(event: Mapping[str, Any]) -> WebhookRequest:
         source=path.get("source", ""),
         headers=tuple((event.get("headers") or {}).items()),
         body=_body(event.get("body") or "", is_base64=bool(event.get("isBase64Encoded"))),
+        arrived_at=_arrived_at(event),
     )
 
 
@@ -38,6 +40,12 @@ def page_of(status: int, text: str, content_type: str, more: Mapping[str, str]) 
     """A text of a type, with further headers; never kept on its way."""
     headers = {"cache-control": "no-store", "content-type": content_type, **more}
     return {"statusCode": status, "headers": headers, "body": text}
+
+
+def _arrived_at(event: Mapping[str, Any]) -> datetime | None:
+    """``requestContext.timeEpoch``: milliseconds since 1970, by the gateway."""
+    at_ms = (event.get("requestContext") or {}).get("timeEpoch")
+    return datetime.fromtimestamp(at_ms / 1000, UTC) if type(at_ms) is int else None
 
 
 def _body(text: str, *, is_base64: bool) -> bytes:

@@ -123,3 +123,45 @@ def test_in_any_order_and_however_often_the_table_is_the_vendors_truth(
         [cohort_id],
     )
     assert sessions == [(0,)]
+
+
+STEADY = frozenset(PEOPLE[:2])
+"""In every list, and never told to have left."""
+
+
+@st.composite
+def overlapping(draw: st.DrawFn, cohort_id: str) -> list[Told]:
+    """Sessions whose pages were received in any order, and at any moment: of these nobody knows which is the last."""
+    told: list[Told] = []
+    size = draw(st.integers(1, 3))
+    for number in range(draw(st.integers(2, 4))):
+        session, others = (
+            f"{draw(st.sampled_from('az'))}-{number}",
+            frozenset(draw(members)) - STEADY,
+        )
+        if draw(st.integers(0, 3)):
+            pages = _pages("members", others | STEADY, session, size, cohort_id)
+        else:
+            pages = _pages(
+                draw(st.sampled_from(["add_members", "remove_members"])),
+                others,
+                session,
+                size,
+                cohort_id,
+            )
+        told += [Told(each, draw(st.integers(0, 9))) for each in pages]
+    return told
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_whoever_is_in_every_list_is_never_removed(rolls: Rolls, data: st.DataObject) -> None:
+    """Not for a moment, whatever overlaps, comes late or comes twice."""
+    cohort_id = str(next(NUMBERS))
+    told = data.draw(overlapping(cohort_id))
+    queued = [m for each in told for m in messages(each.payload, at(each.minute))]
+    queued += data.draw(st.lists(st.sampled_from(queued), max_size=3)) if queued else []
+    for message in data.draw(st.permutations(queued)):
+        rolls.apply(message)
+        removed = rolls.everybody(cohort_id).keys() - rolls.members(cohort_id)
+        assert not removed & STEADY

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -49,6 +50,15 @@ def test_an_event_with_nothing_in_it_is_a_request_that_is_refused(bare: dict[str
     request = request_of(bare)
     assert request == WebhookRequest("", "", (), b"")
     assert receive_webhook(request, Office().kit()).reception is Reception.REFUSED
+
+
+def test_a_request_says_when_it_arrived_where_the_gateway_says_so() -> None:
+    """The receiver may have been held up since; pages of Mixpanel's cohorts are ordered by this."""
+    context = {"timeEpoch": 1_795_694_400_250}
+    arrived_at = request_of(event("{}", requestContext=context)).arrived_at
+    assert arrived_at == datetime(2026, 11, 26, 12, 0, 0, 250_000, tzinfo=UTC)
+    for other in ({}, None, {"timeEpoch": "soon"}):
+        assert request_of(event("{}", requestContext=other)).arrived_at is None
 
 
 def test_half_a_surrogate_pair_is_refused_and_breaks_nothing() -> None:

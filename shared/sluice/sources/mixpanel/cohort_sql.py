@@ -1,10 +1,12 @@
 """How a part of a cohort's page is applied: set operations that say what shall be so, whatever came before.
 
-The vendor gives its sessions no order that is documented, so they are ordered as they began to arrive here:
-by the earliest moment at which any page of a session was received, and by its id among equals. A row of a member
-names the session whose word it is, and gives way to a session that is not older. Of one session, a removal
-counts more than an addition. A list of members that is complete settles everything older: what it does not have
-is removed, and what an older session says after it is not heard.
+The vendor gives its sessions no order that is documented, so they are ordered as they arrived here: by the moment
+at which the page was received that was applied first, and by its id among equals. A session keeps that place: if a
+page that was received earlier could still move it, a member might have been refused to a list for a session that
+lies before it afterwards, and be removed though the list has them. A row of a member names the session whose word it
+is, and gives way to a session that is not older. Of one session, a removal counts more than an addition. A list of
+members that is complete settles everything older: what it does not have is removed, and what an older session says
+after it is not heard.
 """
 
 from __future__ import annotations
@@ -30,8 +32,7 @@ INSERT INTO public.mixpanel_cohort_sessions AS s (client_id, project_id, cohort_
 VALUES (%(client_id)s, %(project_id)s, %(cohort_id)s, %(session_id)s, %(received_at)s,
         CASE WHEN %(action)s::text = 'members' THEN %(total_pages)s::integer END)
 ON CONFLICT (client_id, project_id, cohort_id, session_id) DO UPDATE
-   SET began_at = least(s.began_at, excluded.began_at),
-       member_pages = greatest(s.member_pages, excluded.member_pages)""",
+   SET member_pages = greatest(s.member_pages, excluded.member_pages)""",
 )
 
 PART = Derivation(
