@@ -15,7 +15,8 @@ from sluice.core.fault_points import FaultPoint, listening
 from sluice.core.slices import Outcome
 from tests.integration.sources.mixpanel_stand import PROJECT, Stand, standing
 
-MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
+SECOND, MINUTE = timedelta(seconds=1), timedelta(minutes=1)
+HOUR, DAY = timedelta(hours=1), timedelta(days=1)
 SETTLE = 5 * MINUTE
 ON_TIME = PROJECT.feed.model_copy(update={"late_share": 0.0, "per_day": 120})
 
@@ -49,10 +50,34 @@ def stand(database: Database, control: MixpanelControl) -> Iterator[Stand]:
 
 
 def settled_truth(stand: Stand):
-    """By the vendor's word, of all that should have been read: to where the cursor is, and that is not far behind."""
+    """By the vendor's word, of all that should have been read: to where the cursor is, and that is not far behind.
+
+    The cursor ends where the vendor's clock did as it was asked: a second or more before the end that was asked
+    for, by its rounding and what the request took. An event in between stays read, and counts.
+    """
     read_until = datetime.fromisoformat(stand.cursor()["read_until"])
     assert stand.now() - read_until < SETTLE + 6 * MINUTE
-    return stand.truth(until=read_until)
+    ((newest,),) = stand.ask("SELECT max(occurred_at) FROM mixpanel_events WHERE client_id = %s")
+    assert newest <= stand.now() - SETTLE
+    return stand.truth(until=max(read_until, newest + SECOND))
+
+
+def test_an_event_between_the_cursor_and_what_was_asked_for_counts_once(stand):
+    """It is read before the cursor is there, and again after."""
+    stand.caught_up()
+    stand.time_passes(10 * MINUTE)
+    stand.control.hold_clock()
+    last = stand.now().replace(microsecond=0) - SETTLE - SECOND
+    event = NewEvent(event="$ae_session", distinct_id="x", at_s=last.timestamp(), insert_id="x")
+    stand.control.add_events(PROJECT.id, [event])
+    stand.caught_up()
+    assert datetime.fromisoformat(stand.cursor()["read_until"]) <= last
+    assert stand.totals()["x"][2] == 1
+    assert stand.totals() == settled_truth(stand)
+    stand.time_passes(10 * MINUTE)
+    stand.caught_up()
+    assert stand.totals()["x"][2] == 1
+    assert stand.totals() == settled_truth(stand)
 
 
 def test_a_first_load_is_the_truth_and_the_next_tick_writes_nothing(stand):

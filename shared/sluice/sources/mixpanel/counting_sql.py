@@ -15,16 +15,23 @@ totals AS (
     FROM chosen GROUP BY distinct_id),
 sums AS (
   SELECT distinct_id, jsonb_object_agg(name, total) AS counters
-    FROM (SELECT c.distinct_id, a.key AS name, trim_scale(sum(a.value::numeric)) AS total
-            FROM chosen c, jsonb_each_text(c.effects -> 'add') a GROUP BY c.distinct_id, a.key) each
+    FROM (SELECT distinct_id, name, trim_scale(sum((effects -> 'add' -> name)::numeric)) AS total
+            FROM (SELECT distinct_id, effects, jsonb_object_keys(effects -> 'add') AS name FROM chosen) named
+           GROUP BY distinct_id, name) each
    GROUP BY distinct_id),
 raised AS (
-  SELECT c.distinct_id, jsonb_object_agg(f.flag, true) AS flags
-    FROM chosen c, jsonb_array_elements_text(c.effects -> 'set') f (flag) GROUP BY c.distinct_id),
+  SELECT distinct_id, jsonb_object_agg(flag, true) AS flags
+    FROM (SELECT distinct_id, jsonb_array_elements_text(effects -> 'set') AS flag FROM chosen
+           WHERE effects ? 'set') raising
+   GROUP BY distinct_id),
 gained AS (
   SELECT distinct_id, coalesce(counters, '{}') AS counters, coalesce(flags, '{}') AS flags, events, first_at, last_at
     FROM totals LEFT JOIN sums USING (distinct_id) LEFT JOIN raised USING (distinct_id))
 """
+"""What ``chosen`` events add to each subscriber. Names are unfolded in the list of columns, not in a joined function:
+that fills a table of its own for every event, and only events that set flags are asked for theirs. The planner
+takes a function for 100 rows: with two joined to a join of all rows, 2,000 events looked like a cost of 170,000 (now
+3,900), and beyond 100,000 a server that can compiles the statement (JIT) at every batch."""
 
 ADDED: LiteralString = """s.counters || coalesce(
          (SELECT jsonb_object_agg(a.key, trim_scale(coalesce((s.counters ->> a.key)::numeric, 0) + a.value::numeric))
@@ -36,7 +43,7 @@ COUNT = Derivation(
     "mixpanel counters",
     """
 WITH chosen AS MATERIALIZED (
-  SELECT e.distinct_id, e.occurred_at, e.effects FROM staged e JOIN written w ON w.id = e.event_id),"""
+  SELECT distinct_id, occurred_at, effects FROM staged WHERE event_id IN (SELECT id FROM written)),"""
     + _GAINED
     + """
 INSERT INTO public.mixpanel_subscribers AS s
