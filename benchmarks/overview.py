@@ -24,7 +24,7 @@ from rich.table import Table
 from local import postgres
 from local.places import PROJECT
 from sluice.core.keys import StreamKey
-from sluice.core.stream_history import RUNS_KEPT
+from sluice.core.stream_history import RUNS_KEPT, Topic
 from sluice.postgres import overview_queries as queries
 from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.migrations import apply_migrations
@@ -38,6 +38,8 @@ from sluice.postgres.overview import (
 from tests.provenance import RESULTS, commit, machine, moment
 
 STREAMS = 15
+TOPICS = 23
+"""Of each client, as many as ShipBob has; all of them are silent when they are asked about."""
 OF_STREAMS = ("STANDINGS", "RUNS", "BROKEN", "BRAKED", "LARGE")
 HISTORY = ("commit_log", "on run ", "inbox")
 GOAL_S = 20.0
@@ -76,8 +78,9 @@ SELECT s.stream_key, n, n, md5(s.stream_key || '/' || n)::uuid, md5(s.stream_key
 """A third of the streams read nothing in their last ten runs: those are looked at more closely."""
 
 _INBOX = """
-INSERT INTO sluice.inbox (client_id, source, event_id, received_at)
-SELECT 'client-' || c, 'shipbob', md5(c || '/' || n), now() - interval '30 min' * n - interval '4 hours'
+INSERT INTO sluice.inbox (client_id, source, event_id, topic, received_at)
+SELECT 'client-' || c, 'shipbob', md5(c || '/' || n), 'topic-' || n %% %(topics)s,
+       now() - interval '30 min' * n - interval '4 hours'
   FROM generate_series(1, %(clients)s) c, generate_series(1, 400) n
 """
 
@@ -99,7 +102,7 @@ def _server() -> Iterator[tuple[str, str]]:
 
 
 def _fill(url: str, clients: int, runs: int) -> None:
-    asked = {"clients": clients, "streams": STREAMS, "runs": runs}
+    asked = {"clients": clients, "streams": STREAMS, "runs": runs, "topics": TOPICS}
     with psycopg.connect(url, autocommit=True) as connection:
         for statement in (_STREAMS, _RUNS, _SLICES, _INBOX):
             connection.execute(statement, asked)
@@ -136,6 +139,11 @@ def _times(url: str, keys: Sequence[StreamKey]) -> dict[str, float]:
     connection = PostgresConnection(url)
     histories = PostgresHistories(connection)
     windows = {(f"client-{n}", "shipbob"): LATELY * 3 for n in range(1, len(keys) // STREAMS + 1)}
+    topics = {
+        Topic(*subject, f"topic-{n}"): span
+        for subject, span in windows.items()
+        for n in range(TOPICS)
+    }
     took: dict[str, float] = {}
 
     def timed(name: str, question: Callable[[], object]) -> None:
@@ -156,6 +164,7 @@ def _times(url: str, keys: Sequence[StreamKey]) -> dict[str, float]:
         lambda: histories.silent_streams(dict.fromkeys(keys, LATELY * 2)),
     )
     timed("SILENT_PUSHES", lambda: histories.silent_pushes(windows))
+    timed("SILENT_TOPICS", lambda: histories.silent_topics(topics))
     timed("CONNECTIONS", histories.connections)
     connection.close()
     return took

@@ -859,7 +859,8 @@ CREATE TABLE sluice.inbox (
     event_id text NOT NULL,
     received_at timestamp with time zone DEFAULT now() NOT NULL,
     queued_at timestamp with time zone,
-    applied_at timestamp with time zone
+    applied_at timestamp with time zone,
+    topic text
 );
 
 CREATE TABLE sluice.ledger (
@@ -1257,6 +1258,8 @@ CREATE INDEX commit_log_with_rows ON sluice.commit_log USING btree (stream_key, 
 CREATE INDEX inbox_client ON sluice.inbox USING btree (client_id, source, received_at DESC);
 
 CREATE INDEX inbox_received ON sluice.inbox USING btree (received_at);
+
+CREATE INDEX inbox_topic ON sluice.inbox USING btree (client_id, source, topic, received_at DESC) WHERE (topic IS NOT NULL);
 
 CREATE UNIQUE INDEX rejects_open ON sluice.rejects USING btree (stream_key, raw_digest) WHERE (resolved_at IS NULL);
 

@@ -15,7 +15,12 @@ def caller(aws: Clients) -> str:
     try:
         return str(aws("sts").get_caller_identity()["Arn"])
     except (BotoCoreError, ClientError, KeyError):
-        return f"os:{printable(_user())}"
+        return machine_user()
+
+
+def machine_user() -> str:
+    """``os:`` and this machine's user, where no AWS is asked."""
+    return f"os:{printable(_user())}"
 
 
 def _user() -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, Protocol, get_args
 
@@ -15,11 +15,13 @@ from ops.clients_file import StreamSetting
 from ops.durations import duration_text
 from ops.terminal import printable
 from sluice.core.overview import WatchLimits
+from sluice.core.removal import USUAL_BRAKE, Brake
 from sluice.dynamo.registry import RegistryEntry
+from sluice.sources.reconciled import RECONCILED
 
 Action = Literal["add", "change", "disable", "same"]
 
-WATCHED = ("fresh_within", "advance_within", "sync_within", "most_rows")
+WATCHED = ("fresh_within", "advance_within", "sync_within", "most_rows", "pushed_within")
 
 _ISO_DURATION = re.compile(r"P(?:\d+D)?(?:T[0-9.HMS]+)?")
 _AS_DURATION = TypeAdapter(timedelta)
@@ -54,6 +56,7 @@ def entries_of(settings: Sequence[StreamSetting]) -> list[RegistryEntry]:
             paused=s.paused,
             webhook_secret=s.webhook_secret,
             watch=s.watch,
+            brake=s.brake,
         )
         for s in settings
     ]
@@ -87,6 +90,8 @@ def entry_lines(entries: Sequence[RegistryEntry], now: datetime) -> Iterator[str
         yield printable(f"  secret {e.secret}{_webhooks_text(e)}")
         yield printable(f"  {_settings_text(e.settings)}")
         yield f"  watch {_limits_text(e.watch.limits(e.cadence))}"
+        if (e.key.source, e.key.stream) in RECONCILED:
+            yield f"  delete_brake {_brake_text(e.brake)}{_brake_remark(e.brake)}"
 
 
 def entry_json(entry: RegistryEntry) -> dict[str, Any]:
@@ -99,6 +104,7 @@ def entry_json(entry: RegistryEntry) -> dict[str, Any]:
         "secret": entry.secret,
         "webhook_secret": entry.webhook_secret,
         "watch": _watch_json(entry.watch.limits(entry.cadence)),
+        "delete_brake": asdict(entry.brake),
         "settings": dict(entry.settings),
     }
 
@@ -120,6 +126,11 @@ def _different_fields(present: RegistryEntry, wanted: RegistryEntry) -> Iterator
         before, after = getattr(present.watch, name), getattr(wanted.watch, name)
         if before != after:
             yield f"watch.{name}: {_value_text(before)} -> {_value_text(after)}"
+    if present.brake != wanted.brake:
+        yield (
+            f"delete_brake: {_brake_text(present.brake)} -> {_brake_text(wanted.brake)}"
+            f"{_brake_remark(wanted.brake)}"
+        )
     for name in sorted({*present.settings, *wanted.settings}):
         before, after = present.settings.get(name), wanted.settings.get(name)
         if before != after:
@@ -131,12 +142,24 @@ def _limits_text(limits: WatchLimits) -> str:
     return ", ".join(f"{name} {_value_text(getattr(limits, name))}" for name in WATCHED)
 
 
+def _brake_text(brake: Brake) -> str:
+    return f"rows {brake.rows}, share {brake.share:g}"
+
+
+def _brake_remark(brake: Brake) -> str:
+    """Whoever raised it should be told each time: it is there for listings that are not whole."""
+    if brake.rows <= USUAL_BRAKE.rows and brake.share <= USUAL_BRAKE.share:
+        return ""
+    return f" (raised above the usual {_brake_text(USUAL_BRAKE)}: one cut listing may remove more)"
+
+
 def _watch_json(limits: WatchLimits) -> dict[str, float]:
     return {
         "fresh_within_s": limits.fresh_within.total_seconds(),
         "advance_within_s": limits.advance_within.total_seconds(),
         "sync_within_s": limits.sync_within.total_seconds(),
         "most_rows": limits.most_rows,
+        "pushed_within_s": limits.pushed_within.total_seconds(),
     }
 
 

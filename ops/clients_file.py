@@ -20,10 +20,17 @@ from ops.yaml_text import Document, Place, read_yaml
 from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.core.overview import Watch
+from sluice.core.removal import BRAKE_ROWS, BRAKE_SHARE, USUAL_BRAKE, Brake
 from sluice.sources.pushes import topics_of
+from sluice.sources.reconciled import RECONCILED
 from sluice.sources.registry import check_settings, setting_names, streams_of
 
 WatchSpan = Annotated[Duration, Field(ge=timedelta(minutes=1), le=timedelta(days=90))]
+PushSpan = Annotated[Duration, Field(ge=timedelta(minutes=10), le=timedelta(days=1))]
+"""At most a day: these hours are compared with the same ones of the days before."""
+
+MOST_SHARE = 0.5
+REMOVES_NOTHING = "no row of this stream is ever removed by a listing; take this out"
 
 
 class WatchEntry(BaseModel):
@@ -35,20 +42,53 @@ class WatchEntry(BaseModel):
     advance_within: WatchSpan | None = None
     sync_within: WatchSpan | None = None
     most_rows: int | None = Field(default=None, strict=True, ge=1, le=1_000_000_000)
+    pushed_within: PushSpan | None = None
 
     @property
     def watch(self) -> Watch:
-        return Watch(self.fresh_within, self.advance_within, self.sync_within, self.most_rows)
+        return Watch(
+            self.fresh_within,
+            self.advance_within,
+            self.sync_within,
+            self.most_rows,
+            self.pushed_within,
+        )
+
+
+def _no_brake_is_off(share: float) -> float:
+    if share > MOST_SHARE:
+        raise ValueError(
+            f"at most {MOST_SHARE}: a brake that lets more than half of a table go at once is none"
+        )
+    return share
+
+
+class BrakeEntry(BaseModel):
+    """How much one listing may remove. What is left out is as usual: ``core.removal.Brake``. It cannot be off."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    rows: int | None = Field(default=None, strict=True, ge=0, le=1_000_000)
+    share: Annotated[float, Field(strict=True, ge=0), AfterValidator(_no_brake_is_off)] | None = (
+        None
+    )
+
+    def over(self, wider: BrakeEntry) -> Brake:
+        """What a stream says, and where it says nothing what its client says."""
+        rows = next((n for n in (self.rows, wider.rows) if n is not None), BRAKE_ROWS)
+        share = next((n for n in (self.share, wider.share) if n is not None), BRAKE_SHARE)
+        return Brake(rows, share)
 
 
 class StreamEntry(BaseModel):
-    """How often one stream is looked at, and when it is worth a person's look."""
+    """How often one stream is looked at, when it is worth a person's look, and how much may vanish from it at once."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     cadence: Duration = Field(ge=timedelta(minutes=1), le=timedelta(days=7))
     paused: bool = Field(default=False, strict=True)
     watch: WatchEntry = WatchEntry()
+    delete_brake: BrakeEntry = BrakeEntry()
 
 
 def _name_of_a_secret(value: str) -> str:
@@ -73,13 +113,15 @@ class WebhooksEntry(BaseModel):
 
 class SystemEntry(BaseModel):
     """One client's account at one source: the name of its secret, its settings and its streams; its webhooks, where
-    the source pushes; and when its streams are worth a look, where they do not say so themselves."""
+    the source pushes; and when its streams are worth a look and how much may vanish from them at once, where they do
+    not say so themselves."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     secret: SecretName
     webhooks: WebhooksEntry | None = None
     watch: WatchEntry = WatchEntry()
+    delete_brake: BrakeEntry = BrakeEntry()
     settings: dict[str, Any] = Field(default_factory=dict)
     streams: dict[str, StreamEntry] = Field(min_length=1)
 
@@ -97,7 +139,8 @@ class Acceptance(BaseModel):
 
 
 class ClientsFile(BaseModel):
-    """The whole file: ``clients: <client_id>: <source>: {secret, webhooks, watch, settings, streams}``."""
+    """The whole file: ``clients: <client_id>: <source>: {secret, webhooks, watch, delete_brake, settings,
+    streams}``."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
@@ -116,6 +159,7 @@ class StreamSetting:
     settings: Mapping[str, Any]
     webhook_secret: str | None = None
     watch: Watch = field(default_factory=Watch)
+    brake: Brake = USUAL_BRAKE
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,6 +198,9 @@ def stream_settings(parsed: ClientsFile) -> list[StreamSetting]:
             settings=check_settings(source, _with_durations(system.settings), allow_loopback=True),
             webhook_secret=system.webhooks.secret if system.webhooks else None,
             watch=entry.watch.watch.over(system.watch.watch),
+            brake=entry.delete_brake.over(system.delete_brake)
+            if (source, name) in RECONCILED
+            else USUAL_BRAKE,
         )
         for client_id, source, system in _systems(parsed)
         for name, entry in system.streams.items()
@@ -180,10 +227,12 @@ def _source_faults(parsed: ClientsFile, allowed: Allowed) -> Iterator[Fault]:
         except StreamUnknown as error:
             yield Fault(at, str(error))
             continue
-        for name in system.streams:
+        for name, entry in system.streams.items():
             if name not in known:
                 there = f"no such stream; {source} has: {', '.join(known)}"
                 yield Fault((*at, "streams", name), there)
+            elif entry.delete_brake != BrakeEntry() and (source, name) not in RECONCILED:
+                yield Fault((*at, "streams", name, "delete_brake"), REMOVES_NOTHING)
         yield from _settings_faults(at, source, system, allowed)
         if system.webhooks is not None and not set(topics_of(source)) & set(system.streams):
             yield Fault((*at, "webhooks"), _no_webhooks(source))

@@ -21,7 +21,7 @@ from ops.target import Target
 from sluice.core.errors import RowRejected, SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
-from sluice.messages import ApplyMessage, SliceMessage
+from sluice.messages import ApplyMessage, SecretMessage, SliceMessage
 from sluice.queues.messages import translation
 
 HIDDEN_S = 30
@@ -278,6 +278,9 @@ def _slice_of(body: str) -> dict[str, Any]:
 
 
 def _push_of(body: str) -> dict[str, Any]:
+    secret = SecretMessage.found_in(body)
+    if secret is not None:
+        return {"asks": f"a note that {secret.secret_unreadable} could not be read"}
     message = ApplyMessage.model_validate_json(body)
     what = message.topic or "row"
     return {

@@ -44,7 +44,8 @@ def status_lines(overview: Overview) -> Iterator[str]:
     """What stands below the streams: states, queues, accounts, what is unknown, and what is wrong."""
     states = Counter(view.state for view in overview.streams)
     counted = ", ".join(f"{states[state]:,} {state}" for state in State if states[state])
-    yield f"{len(overview.streams):,} streams: {counted or 'none'}"
+    many = len(overview.streams)
+    yield f"{many:,} stream{'' if many == 1 else 's'}: {counted or 'none'}"
     waiting = (f"{queue.name} {queue.waiting + queue.delayed:,}" for queue in overview.queues)
     yield f"messages that wait: {', '.join(waiting) or 'unknown'}"
     if overview.connections is not None:

@@ -10,7 +10,7 @@ from aws_lambda_powertools.utilities.typing import LambdaContext
 
 from sluice import wiring
 from sluice.core.slices import Delivery
-from sluice.messages import ApplyMessage
+from sluice.messages import ApplyMessage, SecretMessage
 from sluice.observability import count_push, logger, metrics
 from sluice.observability.batches import OutspokenPushProcessor
 
@@ -18,11 +18,16 @@ processor = OutspokenPushProcessor(event_type=EventType.SQS, raise_on_entire_bat
 
 
 def apply_one(record: SQSRecord, lambda_context: LambdaContext) -> None:
+    secret = SecretMessage.found_in(record.body)
+    if secret is not None:
+        return wiring.note_secret(secret)
     message = ApplyMessage.model_validate_json(record.body)
     left = timedelta(milliseconds=lambda_context.get_remaining_time_in_millis())
     queue = record.event_source_arn.rsplit(":", 1)[-1]
     delivery = Delivery(record.message_id, record.receipt_handle, queue)
-    count_push(wiring.apply_push(message, deadline=datetime.now(UTC) + left, delivery=delivery))
+    return count_push(
+        wiring.apply_push(message, deadline=datetime.now(UTC) + left, delivery=delivery)
+    )
 
 
 @metrics.log_metrics

@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 
 import typer
 
+from ops.callers import machine_user
 from ops.commands.options import writable
 from ops.commands.teaching import examples
 from ops.terminal import open_console
@@ -91,7 +92,7 @@ def migrate(
             "DATABASE_URL is not set; set it to the owner's direct connection,"
             " postgresql://user:password@host/name"
         )
-    applied = apply_migrations(url, phase=phase, folder=folder)
+    applied = apply_migrations(url, phase=phase, folder=folder, actor=machine_user())
     if as_json:
         typer.echo(json.dumps({"phase": phase, "applied": list(applied)}, indent=2))
         return

@@ -6,7 +6,7 @@ from dataclasses import asdict
 from datetime import date, datetime
 from typing import Any, Literal, Self
 
-from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sluice.core.asked_days import AskedDays
 from sluice.core.desk import Waiting
@@ -161,7 +161,7 @@ class PortionBody(BaseModel):
 class ApplyMessage(BaseModel):
     """Asks for what one delivery brought to be applied: a ``hint``, a ``row`` or a ``portion``, exactly one.
 
-    ``received_at`` is when we received the delivery, ``attempt`` how often in a row applying it was put off.
+    ``received_at`` is when the delivery arrived at our gateway, ``attempt`` how often in a row applying it was put off.
     """
 
     model_config = ConfigDict(frozen=True, extra="ignore")
@@ -231,6 +231,31 @@ class ApplyMessage(BaseModel):
             row=_row_body(news) if isinstance(news, PushEvent) else None,
             portion=_portion_body(news) if isinstance(news, Portion) else None,
         )
+
+
+class SecretMessage(BaseModel):
+    """Says that a secret could not be read, by its name: the function that met it has no database to note it in.
+
+    ``scope`` is whose work it stopped, ``why`` the kind of error, ``actor`` the function. It comes by the queue of
+    pushes, among messages to apply.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="ignore")
+
+    secret_unreadable: str
+    scope: str
+    why: str
+    actor: str
+
+    @classmethod
+    def found_in(cls, body: str) -> Self | None:
+        """None where the body is no such message: all but a few ask for something to be applied."""
+        if '"secret_unreadable"' not in body:
+            return None
+        try:
+            return cls.model_validate_json(body)
+        except ValidationError:
+            return None
 
 
 def _hint_body(hint: Hint) -> HintBody:

@@ -32,12 +32,11 @@ from sluice.core.priorities import Priority
 from sluice.core.slices import Delivery, Outcome, SliceReport
 from sluice.core.spreading import Spread
 from sluice.core.steering import BookSwitches
-from sluice.core.webhooks import WebhookRequest
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.leases import DynamoLeaseStore
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.dynamo.standings import DynamoStandings
-from sluice.messages import ApplyMessage, SliceMessage
+from sluice.messages import ApplyMessage, SecretMessage, SliceMessage
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.first_load import FirstLoads
@@ -54,16 +53,14 @@ from sluice.queues.messages import SqsMessages
 from sluice.queues.pushes import SqsPushQueue
 from sluice.secrets.manager import SecretsManagerSecrets
 from sluice.settings import Settings
-from sluice.sources.pushes import PUSH_SOURCES, hurried, statements_of, topics_of
-from sluice.sources.registry import VendorConnections, open_stream, streams_of
+from sluice.sources.pushes import hurried, statements_of, topics_of
+from sluice.sources.registry import VendorConnections, open_stream
 from sluice.usecases import apply_hint as _apply_hint
 from sluice.usecases import clean_up as _clean_up
 from sluice.usecases import overview as _overview
 from sluice.usecases import plan as _plan
-from sluice.usecases import receive_webhook as _receive_webhook
 from sluice.usecases import run_slice as _run_slice
 from sluice.usecases.admission import ClientDesks
-from sluice.webhooks.client_secrets import ClientWebhookSecrets
 from sluice.wiring_overview import Stores, kit_of
 
 AWS_CALL = Config(
@@ -167,10 +164,20 @@ def commits() -> PostgresCommits:
     return PostgresCommits(connection())
 
 
+def this_function() -> str:
+    """As the audit names it."""
+    return f"function:{os.environ.get('AWS_LAMBDA_FUNCTION_NAME', 'unknown')}"
+
+
 @cache
 def secret_failures() -> SecretFailures:
-    name = os.environ.get("AWS_LAMBDA_FUNCTION_NAME", "unknown")
-    return SecretFailures(connection(), f"function:{name}", now)
+    return SecretFailures(connection(), this_function(), now)
+
+
+def note_secret(message: SecretMessage) -> None:
+    """Note a failure that a function without a database met."""
+    failures = replace(secret_failures(), actor=message.actor)
+    failures.note(message.secret_unreadable, message.scope, message.why)
 
 
 def _noted(read: Callable[[str], str], secret: str, key: StreamKey) -> str:
@@ -178,7 +185,7 @@ def _noted(read: Callable[[str], str], secret: str, key: StreamKey) -> str:
     try:
         return read(secret)
     except SluiceError as error:
-        secret_failures().note(secret, str(key), error)
+        secret_failures().note(secret, str(key), type(error).__name__)
         raise
 
 
@@ -254,6 +261,7 @@ def run_slice(message: SliceMessage, *, deadline: datetime, delivery: Delivery) 
         clock=now,
         new_id=new_id,
         chance=random.SystemRandom().random,
+        brake_of=lambda key: streams().entry(key).brake,
     )
     return _run_slice.run_slice(message, deadline, kit, delivery)
 
@@ -305,34 +313,6 @@ def apply_push(
     return _apply_hint.apply_push(message, deadline, kit, delivery)
 
 
-@cache
-def _quick_aws(service: str) -> Any:
-    return boto3.client(service, config=QUICK_AWS_CALL)  # type: ignore[call-overload]
-
-
-@cache
-def _webhook_kit() -> _receive_webhook.Kit:
-    """What receiving needs, all of it quick to give up: the vendor sends again. No database."""
-    known = DynamoRegistry(_quick_aws("dynamodb"), settings().registry_table)
-    kept = SecretsManagerSecrets(config=QUICK_AWS_CALL)
-
-    def name_of(client_id: str, source: str) -> str | None:
-        keys = [StreamKey(client_id, source, stream) for stream in streams_of(source)]
-        return known.webhook_secret(keys)
-
-    return _receive_webhook.Kit(
-        sources=PUSH_SOURCES,
-        secrets=ClientWebhookSecrets(name_of, kept.refreshed, now),
-        inbox=_receive_webhook.NotedLater(),
-        queue=push_queue(_quick_aws("sqs")),
-        clock=now,
-    )
-
-
-def receive_webhook(request: WebhookRequest) -> _receive_webhook.Receipt:
-    return _receive_webhook.receive_webhook(request, _webhook_kit())
-
-
 def migrate(phase: str) -> Sequence[str]:
     """Apply one phase of the migrations that came with this deploy, as the schema's owner."""
     secret = os.environ.get("SLUICE_MIGRATION_DATABASE_SECRET")
@@ -341,7 +321,8 @@ def migrate(phase: str) -> Sequence[str]:
             "SLUICE_MIGRATION_DATABASE_SECRET is not set; deploy template.yaml again"
         )
     folder = Path(str(resources.files("sluice_migrations")))
-    return apply_migrations(secrets().text(secret), phase=phase, folder=folder)
+    url = secrets().text(secret)
+    return apply_migrations(url, phase=phase, folder=folder, actor=this_function())
 
 
 @cache

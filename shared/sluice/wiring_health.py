@@ -25,6 +25,7 @@ from sluice.observability.logs import logger
 from sluice.observability.prometheus import exposition
 from sluice.postgres.commits import REQUIRED_MIGRATION, PostgresCommits
 from sluice.postgres.connection import PostgresConnection, first_line
+from sluice.postgres.secret_failures import SecretFailures
 from sluice.queues.depths import SqsDepths
 from sluice.secrets.manager import SecretsManagerSecrets
 from sluice.usecases import health, ready
@@ -34,6 +35,8 @@ from sluice.wiring_overview import QUEUES
 
 READY_KEPT_FOR = timedelta(seconds=10)
 METRICS_KEPT_FOR = timedelta(seconds=30)
+NOTED_FOR = timedelta(minutes=10)
+"""So long nobody tries again to note that the token's secret cannot be read."""
 
 INVOCATION = timedelta(seconds=25)
 """The function's timeout: whoever makes an answer has answered by then, or is dead."""
@@ -80,7 +83,31 @@ def _figures() -> health.Figures | None:
     if not secret:
         return None
     kept = _kept("health#metrics", _draw, METRICS_KEPT_FOR)
-    return health.Figures(kept, lambda: secrets().text(secret))
+    return health.Figures(kept, lambda: _token(secret))
+
+
+def _token(secret: str) -> str:
+    """The secret's text; a failure to read it is noted in the audit before it is raised."""
+    try:
+        return secrets().text(secret)
+    except SluiceError as error:
+        _note(secret, error)
+        raise
+
+
+def _note(secret: str, error: SluiceError) -> None:
+    """By one environment at a time and seldom: strangers may ask, and a note takes a connection."""
+
+    def noted() -> str:
+        with _given_back(_database()):
+            failures = SecretFailures(_database(), wiring.this_function(), wiring.now)
+            failures.note(secret, "metrics", type(error).__name__)
+        return "{}"
+
+    try:
+        _kept("health#secret", noted, NOTED_FOR).get()
+    except SluiceError as failed:
+        _tell("audit", failed)
 
 
 def _kept(subject: str, make: Callable[[], str], kept_for: timedelta) -> KeptAnswer:

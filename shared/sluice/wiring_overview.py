@@ -15,6 +15,7 @@ from sluice.dynamo.leases import DynamoLeaseStore
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.queues.depths import SqsDepths
 from sluice.sources.account_limits import account_of
+from sluice.sources.pushes import topics_of
 from sluice.usecases.overview import Kit, Watched, WatchedAccount
 
 QUEUES = {
@@ -70,6 +71,7 @@ def watched(entries: Sequence[RegistryEntry]) -> Watched:
 
 
 def _stream(entry: RegistryEntry) -> WatchedStream:
+    pushed = entry.webhook_secret is not None
     return WatchedStream(
         key=entry.key,
         cadence=entry.cadence,
@@ -79,5 +81,6 @@ def _stream(entry: RegistryEntry) -> WatchedStream:
         due_at=entry.due_at,
         since=entry.updated_at,
         resumed_at=entry.resumed_at,
-        pushed=entry.webhook_secret is not None,
+        pushed=pushed,
+        topics=topics_of(entry.key.source).get(entry.key.stream, ()) if pushed else (),
     )

@@ -11,6 +11,7 @@ import pytest
 
 from sluice.core.keys import StreamKey
 from sluice.core.overview import Watch
+from sluice.core.removal import USUAL_BRAKE, Brake
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.dynamo.steering import DynamoSteering
 
@@ -18,7 +19,7 @@ NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 HOUR = timedelta(hours=1)
 KEY = StreamKey("acme", "shipbob", "orders")
 ENTRY = RegistryEntry(KEY, timedelta(minutes=1), {}, "sluice/acme")
-WATCH = Watch(HOUR, 2 * HOUR, 3 * HOUR, 4)
+WATCH = Watch(HOUR, 2 * HOUR, 3 * HOUR, 4, 5 * HOUR)
 
 
 @pytest.fixture
@@ -49,6 +50,14 @@ def test_a_changed_watch_is_a_change_and_moves_nothing_else(registry: DynamoRegi
     assert (shown(registry).watch, shown(registry).due_at) == (WATCH, due_at)
     registry.apply([ENTRY], NOW + 2 * HOUR)
     assert (shown(registry).watch, shown(registry).due_at) == (Watch(), due_at)
+
+
+@pytest.mark.parametrize("brake", [USUAL_BRAKE, Brake(0, 0.0), Brake(20, 0.1), Brake(300, 0.02)])
+def test_a_brake_is_kept_and_taken_away(registry: DynamoRegistry, brake: Brake) -> None:
+    registry.apply([replace(ENTRY, brake=brake)], NOW)
+    assert shown(registry).brake == registry.get(KEY).brake == brake
+    registry.apply([ENTRY], NOW + HOUR)
+    assert shown(registry).brake == USUAL_BRAKE
 
 
 def test_when_it_was_entered_and_resumed_is_told(

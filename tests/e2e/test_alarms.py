@@ -7,12 +7,16 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
+from psycopg.conninfo import conninfo_to_dict
 
+from local.pgbouncer import POOL_SIZE
 from local.places import Places
 from local.stack import Stack
 from sluice.core.keys import StreamKey
@@ -205,4 +209,63 @@ def test_pushes_that_nobody_could_apply(on_call: OnCall) -> None:
     told = json.loads(on_call.sluice("dlq", "list", "--json"))
     on_call.sluice("dlq", "discard", told[0]["id"], "--why", "a test", "--yes")
     on_call.all_is_quiet()
+    assert on_call.pages_told() == {"ours"}
+
+
+@contextmanager
+def somebody_else_has_the_login(deployed: Deployed) -> Iterator[None]:
+    """More than half of the pool's connections, each in a transaction that does not end."""
+    login = conninfo_to_dict(deployed.names["POOLED_DATABASE_URL"])
+    place = conninfo_to_dict(deployed.names["DATABASE_URL"])
+    own = {name: login[name] for name in ("user", "password", "dbname")}
+    with ExitStack() as held:
+        for _ in range(POOL_SIZE // 2 + 1):
+            connection = psycopg.connect(host=place["host"], port=place["port"], **own)
+            held.callback(connection.close)
+            connection.execute("SELECT 1")
+        yield
+
+
+@pytest.mark.long
+def test_more_than_half_of_the_pool(on_call: OnCall) -> None:
+    """By somebody who is none of ours; once they have a login of their own, it is over."""
+    with somebody_else_has_the_login(on_call.deployed):
+        on_call.rings("connections-high", page="ours")
+        assert on_call.ringing() == {"connections-high", "page-ours", "cause-known"}
+    on_call.all_is_quiet()
+    on_call.is_told("page-ours", "OK")
+    assert on_call.pages_told() == {"ours"}
+
+
+HEAVY = {"cars": 6000, "page_size": 250, "concurrency": 8, "slice_rows": 6000}
+"""All of it in one slice, so that the worker needs more than the 128 MB that no function can have less of."""
+
+
+@contextmanager
+def little_memory(deployed: Deployed) -> Iterator[None]:
+    """Workers that may have little more than they ever used; then what they had, as a deploy with another
+    ``MemorySize`` gives it. Environments of before end each time."""
+    worker = {"FunctionName": deployed.names["SLUICE_WORKER_FUNCTION"]}
+    functions = deployed.aws("lambda")
+    had = functions.get_function_configuration(**worker)["MemorySize"]
+    used = max(each.peak_rss_mb for each in deployed.stack.worker_processes("worker"))
+    functions.update_function_configuration(**worker, MemorySize=max(128, int(used / 0.95)))
+    try:
+        yield
+    finally:
+        functions.update_function_configuration(**worker, MemorySize=had)
+
+
+@pytest.mark.long
+def test_a_worker_near_its_memory(on_call: OnCall) -> None:
+    """The embedded AWS kills none for it, so the slice completes; the alarm rings before AWS would."""
+    deployed = on_call.deployed
+    synced(deployed, "heavy", **HEAVY)
+    with little_memory(deployed):
+        key = synced(deployed, "heavier", **HEAVY)
+        on_call.rings("memory-high", page="ours")
+        assert on_call.ringing() == {"memory-high", "page-ours", "cause-known"}
+    follow(on_call, key)
+    on_call.all_is_quiet()
+    on_call.is_told("page-ours", "OK")
     assert on_call.pages_told() == {"ours"}

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from sluice.core.keys import StreamKey
 from sluice.core.overview import (
     CLOSED,
     DEAD_PUSHES,
@@ -20,7 +21,7 @@ from sluice.core.overview import (
     State,
     StreamView,
 )
-from sluice.core.stream_history import BY_PEOPLE, Silence, StreamHistory, WatchedStream
+from sluice.core.stream_history import BY_PEOPLE, Silence, StreamHistory, Topic, WatchedStream
 from sluice.core.stream_views import late_by, old_since
 from sluice.core.wording import duration
 
@@ -39,7 +40,6 @@ USUAL_DAYS = 6
 CALM_WINDOW = timedelta(hours=2)
 CALM_CADENCES = 6
 LONGEST_WINDOW = timedelta(hours=24)
-PUSH_WINDOW = timedelta(hours=3)
 
 STREAM_CHECKS = (
     "streams-late", "sync-slow", "watermark-stuck", "sync-too-large", "change-detection-off", "zero-rows",
@@ -224,11 +224,29 @@ def of_pushes(silent: Mapping[tuple[str, str], Silence]) -> Iterator[Finding]:
     """Clients whose vendor used to push in these hours and does not."""
     for (client_id, source), silence in sorted(silent.items()):
         if silence.usual_days >= USUAL_DAYS:
-            text = (
-                f"no push in {duration(silence.window)}, though on {silence.usual_days} of the 7 days"
-                " before there were some in these hours"
-            )
-            yield Finding("webhook-silent", f"{client_id}#{source}", text)
+            yield Finding("webhook-silent", f"{client_id}#{source}", _no_push("", silence))
+
+
+def of_topics(
+    silent: Mapping[Topic, Silence], streams: Mapping[Topic, StreamKey], found: Iterable[Finding]
+) -> Iterator[Finding]:
+    """Topics that used to be pushed in these hours and are not, each named with its stream.
+
+    ``found`` is what was found of whole sources: of one that pushes nothing at all no topic is named.
+    """
+    whole = {finding.subject for finding in found}
+    for topic, silence in sorted(silent.items()):
+        source = f"{topic.client_id}#{topic.source}"
+        if silence.usual_days >= USUAL_DAYS and source not in whole:
+            text = _no_push(f" of {topic.name}", silence)
+            yield Finding("webhook-silent", str(streams[topic]), text)
+
+
+def _no_push(what: str, silence: Silence) -> str:
+    return (
+        f"no push{what} in {duration(silence.window)}, though on {silence.usual_days} of the 7 days"
+        " before there were some in these hours"
+    )
 
 
 def of_queues(queues: Iterable[QueueView]) -> Iterator[Finding]:

@@ -52,6 +52,8 @@ class WatchLimits:
     """A scheduled run that takes longer is slow. First loads and backfills are not judged."""
     most_rows: int = 50_000
     """A scheduled run that reads more rows reads what it need not. First loads and backfills are not judged."""
+    pushed_within: timedelta = timedelta(hours=3)
+    """So long its vendor may push nothing of it, in hours in which pushes are usual."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +64,7 @@ class Watch:
     advance_within: timedelta | None = None
     sync_within: timedelta | None = None
     most_rows: int | None = None
+    pushed_within: timedelta | None = None
 
     def limits(self, cadence: timedelta) -> WatchLimits:
         """The limits of a stream that is due so often. A stream that is seldom due may stand as long as it may
@@ -73,6 +76,7 @@ class Watch:
             advance_within=self.advance_within or max(usual.advance_within, fresh_within),
             sync_within=self.sync_within or usual.sync_within,
             most_rows=usual.most_rows if self.most_rows is None else self.most_rows,
+            pushed_within=self.pushed_within or usual.pushed_within,
         )
 
     def over(self, wider: Watch) -> Watch:

@@ -24,17 +24,39 @@ class Candidate(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Brake:
+    """How much one listing may remove: so many rows, or such a share (0 to 1) of the table, whichever is more.
+
+    The clients file sets it under ``delete_brake:``. It is never off: whatever ``rows`` says, beyond the usual 20 it
+    lets go no more than half of the table.
+    """
+
+    rows: int = BRAKE_ROWS
+    share: float = BRAKE_SHARE
+
+    def allows(self, table_rows: int) -> int:
+        """The most rows that may go of a table of so many."""
+        few = min(self.rows, max(BRAKE_ROWS, table_rows // 2))
+        return max(few, int(table_rows * self.share))
+
+
+USUAL_BRAKE = Brake()
+
+
+@dataclass(frozen=True, slots=True)
 class Missing:
-    """What a complete listing lacked: rows missing now, rows it already removed, rows alive."""
+    """What a complete listing lacked: rows missing now, rows it already removed, rows alive; and the stream's
+    brake."""
 
     missing: int
     removed: int
     alive: int
+    brake: Brake = USUAL_BRAKE
 
     @property
     def allowed(self) -> int:
-        """At most 20 rows or 2 % of the table as it was before this listing, whichever is more."""
-        return max(BRAKE_ROWS, int((self.alive + self.removed) * BRAKE_SHARE))
+        """The brake's bound for the table as it was before this listing."""
+        return self.brake.allows(self.alive + self.removed)
 
     @property
     def brake_tripped(self) -> bool:

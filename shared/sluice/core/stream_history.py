@@ -32,6 +32,14 @@ class LargeRun(NamedTuple):
     stale: int
 
 
+class Topic(NamedTuple):
+    """What a client's source pushes, by the vendor's word for it (``order.shipped``)."""
+
+    client_id: str
+    source: str
+    name: str
+
+
 class Silence(NamedTuple):
     """Nothing came within the last ``window``. ``usual_days`` is on how many of the seven days before something
     came in the same hours."""
@@ -43,7 +51,8 @@ class Silence(NamedTuple):
 @dataclass(frozen=True, slots=True)
 class WatchedStream:
     """A stream as the registry has it. ``since`` is when it was entered or last changed, ``resumed_at`` when its
-    last pause ended or will end; ``pushed`` says that its client's pushes from that source are received."""
+    last pause ended or will end; ``pushed`` says that its client's pushes from that source are received, ``topics``
+    which of them are about this stream."""
 
     key: StreamKey
     cadence: timedelta
@@ -54,6 +63,7 @@ class WatchedStream:
     since: datetime | None = None
     resumed_at: datetime | None = None
     pushed: bool = False
+    topics: Sequence[str] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,6 +138,10 @@ class Histories(Protocol):
         self, windows: Mapping[tuple[str, str], timedelta]
     ) -> dict[tuple[str, str], Silence]:
         """Those of these clients' sources that pushed nothing within their window."""
+        ...
+
+    def silent_topics(self, windows: Mapping[Topic, timedelta]) -> dict[Topic, Silence]:
+        """Those of these topics of which nothing was pushed within their window."""
         ...
 
     def connections(self) -> int:

@@ -45,12 +45,14 @@ class WebhookRefused(SluiceError):
 
 @dataclass(frozen=True, slots=True)
 class WebhookRequest:
-    """What came over HTTP, nothing of it believed yet. ``client_id`` and ``source`` stood in the path."""
+    """What came over HTTP, nothing of it believed yet. ``client_id`` and ``source`` stood in the path. ``arrived_at``
+    is when the gateway had it, by the gateway's clock; a receiver may get to it later. None where it does not say."""
 
     client_id: str
     source: str
     headers: Headers = field(repr=False)
     body: bytes = field(repr=False)
+    arrived_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,11 +85,15 @@ class VerifiedDelivery:
 
 @dataclass(frozen=True, slots=True)
 class InboxEntry:
-    """Names a delivery in the inbox: a vendor's event ids are its own, for each client anew."""
+    """Names a delivery in the inbox: a vendor's event ids are its own, for each client anew.
+
+    ``topic`` is what it was about, and no part of its name.
+    """
 
     client_id: str
     source: str
     event_id: str
+    topic: str | None = field(default=None, compare=False)
 
 
 @dataclass(frozen=True, slots=True)

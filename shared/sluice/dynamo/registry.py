@@ -19,13 +19,14 @@ import hashlib
 import heapq
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.core.errors import InvariantBroken, SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.core.overview import Watch
+from sluice.core.removal import USUAL_BRAKE, Brake
 from sluice.core.scheduling import Move
 from sluice.core.spreading import Spread
 from sluice.core.underway import Asked
@@ -81,6 +82,7 @@ class RegistryEntry:
     watch: Watch = field(default_factory=Watch)
     updated_at: datetime | None = field(default=None, compare=False)
     resumed_at: datetime | None = field(default=None, compare=False)
+    brake: Brake = USUAL_BRAKE
 
     @property
     def active(self) -> bool:
@@ -100,6 +102,7 @@ class RegistryEntry:
             self.enabled,
             self.paused,
             self.watch,
+            self.brake,
         )
 
 
@@ -219,6 +222,8 @@ class DynamoRegistry:
             forgotten.append("webhook_secret")
         if entry.watch == Watch():
             forgotten.append("watch")
+        if entry.brake == USUAL_BRAKE:
+            forgotten.append("delete_brake")
         if not entry.active:
             forgotten.append("due_at")
         elif before is None or not before.active or before.due_at is None:
@@ -282,12 +287,15 @@ def _change(entry: RegistryEntry, now: datetime) -> tuple[str, Values]:
     if entry.watch != Watch():
         values[":watch"] = text(json.dumps(watch_json(entry.watch)))
         change = f"{change}, watch = :watch"
+    if entry.brake != USUAL_BRAKE:
+        values[":brake"] = text(json.dumps(asdict(entry.brake)))
+        change = f"{change}, delete_brake = :brake"
     return change, values
 
 
 def watch_json(watch: Watch) -> dict[str, int]:
     """What the clients file says of it: durations as whole seconds, by names that end in ``_s``."""
-    spans = ("fresh_within", "advance_within", "sync_within")
+    spans = ("fresh_within", "advance_within", "sync_within", "pushed_within")
     said = {f"{name}_s": span for name in spans if (span := getattr(watch, name)) is not None}
     rows = {} if watch.most_rows is None else {"most_rows": watch.most_rows}
     return {name: int(span.total_seconds()) for name, span in said.items()} | rows
@@ -305,7 +313,13 @@ def _watch(item: Item) -> Watch:
         span("advance_within_s"),
         span("sync_within_s"),
         said.get("most_rows"),
+        span("pushed_within_s"),
     )
+
+
+def _brake(item: Item) -> Brake:
+    said = json.loads(item["delete_brake"]["S"]) if "delete_brake" in item else {}
+    return Brake(said["rows"], said["share"]) if said else USUAL_BRAKE
 
 
 def _entry(item: Item) -> RegistryEntry:
@@ -321,6 +335,7 @@ def _entry(item: Item) -> RegistryEntry:
         watch=_watch(item),
         updated_at=read_moment(item, "updated_at"),
         resumed_at=read_moment(item, "resumed_at"),
+        brake=_brake(item),
     )
 
 

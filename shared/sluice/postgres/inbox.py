@@ -55,9 +55,10 @@ class PostgresInbox:
             return tx.execute(queries.PRUNE_INBOX, {"before": before, "limit": limit}).rowcount
 
 
-def _names(entry: InboxEntry) -> dict[str, str]:
+def _names(entry: InboxEntry) -> dict[str, str | None]:
     return {
         "client_id": entry.client_id,
         "source": entry.source,
         "event_id": entry.event_id,
+        "topic": entry.topic,
     }

@@ -10,6 +10,7 @@ connection: a transaction pooler would lose the lock.
 from __future__ import annotations
 
 import hashlib
+import json
 import os
 import re
 import shutil
@@ -18,7 +19,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
@@ -29,6 +30,8 @@ import psycopg
 from psycopg import conninfo
 
 from sluice.core.errors import DatabaseUnavailable, SettingInvalid
+from sluice.core.steering import Change
+from sluice.postgres.audit import PostgresAudit
 from sluice.postgres.connection import check_url, first_line
 
 TABLE = "sluice_migrations"
@@ -37,6 +40,9 @@ LOCK_POLL_S = 0.25
 LOCK_WAIT = timedelta(seconds=240)
 RUN_LIMIT = timedelta(seconds=600)
 """For one file. Waiting and one long file together stay within a Lambda's 15 minutes: it must answer."""
+
+EVERYTHING = "*"
+"""The audit's scope of what is nobody's in particular."""
 
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 _NAME = re.compile(r"(\d{4})_(pre|post)_([a-z0-9_]+)\.sql")
@@ -84,10 +90,14 @@ def apply_migrations(
     *,
     phase: str,
     folder: Path,
+    actor: str | None = None,
     lock_wait: timedelta = LOCK_WAIT,
     run_limit: timedelta = RUN_LIMIT,
 ) -> Sequence[str]:
     """Apply what is missing of ``phase`` and return the file names. Safe to repeat and to race.
+
+    What was applied stands in the audit as done by ``actor``, in one row. Without an actor there is none: for
+    databases of tests.
 
     Raises SettingInvalid when an applied file was changed or a migration fails, DatabaseUnavailable
     when the database does not answer or another deploy applies migrations for too long.
@@ -98,10 +108,16 @@ def apply_migrations(
         _check_applied(connection, migrations)
         done = _versions(connection)
         missing = [m for m in migrations if m.phase == phase and m.version not in done]
-        for migration in missing:
-            _drop_invalid_indexes(connection, migration)
-            _apply(url, migration, run_limit)
-        _note_checksums(connection, migrations)
+        try:
+            for migration in missing:
+                _drop_invalid_indexes(connection, migration)
+                _apply(url, migration, run_limit)
+        except SettingInvalid:
+            # Of those before it. Should that fail, the next run notes them: what failed here is what must be told.
+            with suppress(psycopg.Error):
+                _note_applied(connection, migrations, actor)
+            raise
+        _note_applied(connection, migrations, actor)
         connection.execute("GRANT SELECT ON public.sluice_migrations TO sluice_app")
     return [m.path.name for m in missing]
 
@@ -186,15 +202,37 @@ def _apply(url: str, migration: Migration, limit: timedelta) -> None:
         )
 
 
-def _note_checksums(connection: psycopg.Connection[Any], migrations: Sequence[Migration]) -> None:
+def _note_applied(
+    connection: psycopg.Connection[Any], migrations: Sequence[Migration], actor: str | None
+) -> None:
+    """Checksums of what is applied and has none yet, and the audit's row of just these, in one transaction: what a
+    run applied that was killed before it got here is noted by the next."""
     done = _versions(connection)
-    for migration in migrations:
-        if migration.version in done:
-            connection.execute(
-                "INSERT INTO public.sluice_migration_checksums (version, file, sha256)"
-                " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
-                (migration.version, migration.path.name, migration.sha256),
-            )
+    with connection.transaction():
+        noted = [
+            migration.path.name
+            for migration in migrations
+            if migration.version in done and _note_checksum(connection, migration)
+        ]
+        if noted and actor is not None:
+            _audit(connection, actor, noted)
+
+
+def _note_checksum(connection: psycopg.Connection[Any], migration: Migration) -> bool:
+    inserted = connection.execute(
+        "INSERT INTO public.sluice_migration_checksums (version, file, sha256)"
+        " VALUES (%s, %s, %s) ON CONFLICT DO NOTHING",
+        (migration.version, migration.path.name, migration.sha256),
+    )
+    return inserted.rowcount == 1
+
+
+def _audit(connection: psycopg.Connection[Any], actor: str, applied: Sequence[str]) -> None:
+    """No row where the audit itself is not there yet: a first run that failed early."""
+    if connection.execute("SELECT to_regclass('sluice.audit')").fetchone() == (None,):
+        return
+    after = json.dumps({"applied": list(applied)})
+    PostgresAudit(connection).record(Change(actor, "migrate", EVERYTHING, None, after, None))
 
 
 def _for_dbmate(url: str) -> str:

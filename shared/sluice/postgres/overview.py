@@ -6,18 +6,18 @@ from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any, LiteralString
+from typing import Any, LiteralString, TypeVar
 
 import psycopg
 
 from sluice.core.keys import StreamKey
 from sluice.core.overview import RunView
-from sluice.core.stream_history import RUNS_KEPT, LargeRun, Silence, StreamHistory
+from sluice.core.stream_history import RUNS_KEPT, LargeRun, Silence, StreamHistory, Topic
 from sluice.postgres import overview_queries as queries
 from sluice.postgres.connection import PostgresConnection
 
 AT_ONCE = 2000
-"""Streams that one question is about. A question about 15,000 would be one of seconds, and hold its snapshot."""
+"""Streams or topics that one question is about. One about 15,000 would be one of seconds, and hold its snapshot."""
 
 LATELY = timedelta(hours=1)
 SLICES_CHECKED = 12
@@ -27,6 +27,7 @@ LARGE_SLICES = 500
 """Of a stream whose newest large slice left no row alone. Three crawls of 200,000 rows are 60."""
 
 Rows = Sequence[Sequence[Any]]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +66,20 @@ class PostgresHistories:
         }
         rows = self._rows(queries.SILENT_PUSHES, asked) if windows else ()
         return {(c, s): Silence(windows[c, s], days) for c, s, days in rows}
+
+    def silent_topics(self, windows: Mapping[Topic, timedelta]) -> dict[Topic, Silence]:
+        found: dict[Topic, Silence] = {}
+        for part in _parts(list(windows)):
+            asked = {
+                "clients": [topic.client_id for topic in part],
+                "sources": [topic.source for topic in part],
+                "topics": [topic.name for topic in part],
+                "spans": [windows[topic] for topic in part],
+            }
+            for *names, days in self._rows(queries.SILENT_TOPICS, asked):
+                topic = Topic(*names)
+                found[topic] = Silence(windows[topic], days)
+        return found
 
     def connections(self) -> int:
         return int(self._rows(queries.CONNECTIONS)[0][0])
@@ -148,5 +163,5 @@ def _faults(
         yield f"slice {unfenced} has an older fencing token than the one before"
 
 
-def _parts(keys: Sequence[StreamKey]) -> Iterator[Sequence[StreamKey]]:
-    return (keys[at : at + AT_ONCE] for at in range(0, len(keys), AT_ONCE))
+def _parts(subjects: Sequence[T]) -> Iterator[Sequence[T]]:
+    return (subjects[at : at + AT_ONCE] for at in range(0, len(subjects), AT_ONCE))

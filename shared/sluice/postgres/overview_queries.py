@@ -109,6 +109,23 @@ SELECT k.client_id, k.source, (
                       AND i.received_at > now() - k.span)
 """
 
+SILENT_TOPICS: LiteralString = """
+SELECT k.client_id, k.source, k.topic, (
+       SELECT count(*) FROM generate_series(1, 7) day
+        CROSS JOIN LATERAL (
+              SELECT FROM sluice.inbox i
+               WHERE i.client_id = k.client_id AND i.source = k.source AND i.topic = k.topic
+                 AND i.received_at > now() - make_interval(days => day) - k.span
+                 AND i.received_at <= now() - make_interval(days => day)
+               LIMIT 1) pushed)
+  FROM unnest(%(clients)s::text[], %(sources)s::text[], %(topics)s::text[], %(spans)s::interval[])
+       k (client_id, source, topic, span)
+ WHERE NOT EXISTS (SELECT FROM sluice.inbox i
+                    WHERE i.client_id = k.client_id AND i.source = k.source AND i.topic = k.topic
+                      AND i.received_at > now() - k.span)
+"""
+"""A LIMIT for each day: without, all that a busy topic brought may be read to find out about a few hours of it."""
+
 CONNECTIONS: LiteralString = """
 SELECT count(*) FROM pg_stat_activity
  WHERE usename = current_user AND backend_type = 'client backend' AND pid <> pg_backend_pid()

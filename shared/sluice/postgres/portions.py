@@ -65,6 +65,7 @@ def _is_new(tx: psycopg.Connection[Any], portion: Portion) -> bool:
         "client_id": portion.key.client_id,
         "source": portion.key.source,
         "event_id": portion.event_id,
+        "topic": portion.topic,
     }
     return tx.execute(queries.NOTE_DELIVERY, entry).rowcount == 1
 

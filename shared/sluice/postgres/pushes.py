@@ -45,6 +45,7 @@ def _is_new(tx: psycopg.Connection[Any], event: PushEvent) -> bool:
         "client_id": event.key.client_id,
         "source": event.key.source,
         "event_id": event.event_id,
+        "topic": None,
     }
     return tx.execute(queries.NOTE_DELIVERY, parameters).rowcount == 1
 

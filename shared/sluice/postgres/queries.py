@@ -89,15 +89,15 @@ SELECT count(*) FROM taken
 """The ledger first, and counters only from the ids that it took in: a fact read again adds nothing."""
 
 NOTE_DELIVERY: LiteralString = """
-INSERT INTO sluice.inbox AS i (client_id, source, event_id, applied_at)
-VALUES (%(client_id)s, %(source)s, %(event_id)s, now())
+INSERT INTO sluice.inbox AS i (client_id, source, event_id, topic, applied_at)
+VALUES (%(client_id)s, %(source)s, %(event_id)s, %(topic)s, now())
 ON CONFLICT (client_id, source, event_id) DO UPDATE SET applied_at = now() WHERE i.applied_at IS NULL
 """
 """One row unless the delivery was applied before; whoever received it noted it already."""
 
 NOTE_RECEIVED: LiteralString = """
-INSERT INTO sluice.inbox AS i (client_id, source, event_id, received_at)
-VALUES (%(client_id)s, %(source)s, %(event_id)s, %(now)s)
+INSERT INTO sluice.inbox AS i (client_id, source, event_id, topic, received_at)
+VALUES (%(client_id)s, %(source)s, %(event_id)s, %(topic)s, %(now)s)
 ON CONFLICT (client_id, source, event_id) DO UPDATE SET queued_at = i.queued_at
 RETURNING queued_at IS NOT NULL OR applied_at IS NOT NULL, applied_at IS NOT NULL
 """

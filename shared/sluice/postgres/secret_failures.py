@@ -50,8 +50,9 @@ class SecretFailures:
     noted: dict[str, datetime] = field(default_factory=dict)
     """When this environment last made sure that a secret's failure stands there."""
 
-    def note(self, secret: str, scope: str, error: SluiceError) -> None:
-        """Make sure that a row of the last hour says that ``secret`` could not be read for ``scope``.
+    def note(self, secret: str, scope: str, why: str) -> None:
+        """Make sure that a row of the last hour says that ``secret`` could not be read for ``scope``. ``why`` is
+        the kind of error.
 
         Never raises for a store that fails: whoever could not read the secret has an error of its own to tell,
         and this one goes to the log.
@@ -63,7 +64,7 @@ class SecretFailures:
             "action": ACTION,
             "scope": scope,
             "secret": json.dumps({"secret": secret}),
-            "why": type(error).__name__,
+            "why": why,
             "every": NOTED_EVERY,
         }
         try:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice.core.webhooks import News
-from sluice.messages import ApplyMessage
+from sluice.messages import ApplyMessage, SecretMessage
 from sluice.queues.messages import delay_s, translation
 
 if TYPE_CHECKING:
@@ -38,12 +38,19 @@ class SqsPushQueue:
     ) -> None:
         """Send one message; ``delay`` is capped at the queue's 15 minutes."""
         message = ApplyMessage.asking_for(news, received_at=received_at, attempt=attempt)
+        self._send(message, news.key.client_id, delay)
+
+    def tell_of_secret(self, message: SecretMessage) -> None:
+        """Send one message, in the group of the client that it is about."""
+        self._send(message, message.scope.partition("#")[0], timedelta(0))
+
+    def _send(self, message: ApplyMessage | SecretMessage, group: str, delay: timedelta) -> None:
         try:
             self.client.send_message(
                 QueueUrl=self.queue_url,
                 MessageBody=message.model_dump_json(exclude_none=True),
                 DelaySeconds=delay_s(delay),
-                MessageGroupId=news.key.client_id,
+                MessageGroupId=group,
             )
         except (ClientError, BotoCoreError) as error:
             raise translation(self.queue_url, error) from error

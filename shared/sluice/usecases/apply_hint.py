@@ -173,7 +173,7 @@ class _Work:
     @property
     def entry(self) -> InboxEntry:
         message = self.message
-        return InboxEntry(message.client_id, message.source, message.event_id)
+        return InboxEntry(message.client_id, message.source, message.event_id, topic=message.topic)
 
     def note_done(self) -> None:
         if self.kit.inbox is not None:

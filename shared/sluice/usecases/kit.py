@@ -7,7 +7,9 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from sluice.core.budget import Clock
+from sluice.core.keys import StreamKey
 from sluice.core.ports import Commits, Deliveries, Leases, Messages, Streams
+from sluice.core.removal import USUAL_BRAKE, Brake
 from sluice.core.steering import Switches
 from sluice.usecases.admission import ClientDesks
 
@@ -34,3 +36,5 @@ class Kit:
     chance: Callable[[], float]
     merge_margin: timedelta = MERGE_MARGIN
     lease_margin: timedelta = LEASE_MARGIN
+    brake_of: Callable[[StreamKey], Brake] = lambda _: USUAL_BRAKE
+    """How much one listing of a stream may remove. Raises as opening the stream does."""

@@ -167,7 +167,8 @@ class Slice:
                 reading = read_pages(self.stream, step, claim.cursor, budget)
                 drafted = page_draft(claim, step, reading, slice_id)
             case Reconcile():
-                judgement = reconcile(self.stream, self.kit.commits, claim, step, budget)
+                brake = self.kit.brake_of(claim.key)
+                judgement = reconcile(self.stream, self.kit.commits, claim, step, budget, brake)
                 drafted = reconcile_draft(claim, step, judgement, slice_id)
             case Derive():
                 drafted = derive_draft(claim, step, slice_id)

@@ -8,17 +8,18 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
 from sluice.core import findings
 from sluice.core.account_views import account_view
 from sluice.core.budget import Clock
 from sluice.core.errors import SluiceError
+from sluice.core.keys import StreamKey
 from sluice.core.overview import AccountView, Finding, Overview, QueueView, StreamView
 from sluice.core.ports import StaleLease
 from sluice.core.rates import RateLimit
-from sluice.core.stream_history import Histories, StreamHistory, WatchedStream
+from sluice.core.stream_history import Histories, StreamHistory, Topic, WatchedStream
 from sluice.core.stream_views import view_of, why_paused
 from sluice.core.switches import SwitchBoard
 from sluice.core.wording import duration
@@ -161,10 +162,10 @@ def _know(
     known = [_known(stream, histories.get(stream.key), board, now) for stream in streams]
     # What is asked next is asked of a database that answered: if it does not any more, that is noted, too.
     known = asking.ask(DATABASE, lambda: _with_silence(kit, known)) or known
-    silent = asking.ask(DATABASE, lambda: _silent_pushes(kit, streams, board)) or {}
+    silent = asking.ask(DATABASE, lambda: _silent_pushes(kit, streams, board, now)) or ()
     found = [each for one in known for each in findings.of_stream(one)]
     connections = asking.ask(DATABASE, kit.histories.connections)
-    return _Known([one.view for one in known], [*found, *findings.of_pushes(silent)], connections)
+    return _Known([one.view for one in known], [*found, *silent], connections)
 
 
 def _known(
@@ -189,15 +190,29 @@ def _with_silence(kit: Kit, known: Sequence[findings.Known]) -> list[findings.Kn
 
 
 def _silent_pushes(
-    kit: Kit, streams: Sequence[WatchedStream], board: SwitchBoard
-) -> Mapping[tuple[str, str], Any]:
-    """Of clients' sources that push and of which something is not paused."""
-    pushing = {
-        (stream.key.client_id, stream.key.source): findings.PUSH_WINDOW
-        for stream in streams
-        if stream.pushed and why_paused(stream, board) is None
-    }
-    return kit.histories.silent_pushes(pushing) if pushing else {}
+    kit: Kit, streams: Sequence[WatchedStream], board: SwitchBoard, now: datetime
+) -> Sequence[Finding]:
+    """Of clients' sources that push and of which something is not paused; and of each topic of what is not.
+
+    What comes during a pause is noted nowhere, so a stream that was resumed has its window to begin with.
+    """
+    pushing: dict[tuple[str, str], timedelta] = {}
+    windows: dict[Topic, timedelta] = {}
+    keys: dict[Topic, StreamKey] = {}
+    for stream in streams:
+        if not stream.pushed or why_paused(stream, board) is not None:
+            continue
+        span = stream.watch.limits(stream.cadence).pushed_within
+        if stream.resumed_at is not None and now - stream.resumed_at < span:
+            continue
+        subject = (stream.key.client_id, stream.key.source)
+        pushing[subject] = max(span, pushing.get(subject, span))
+        for name in stream.topics:
+            windows[Topic(*subject, name)] = span
+            keys[Topic(*subject, name)] = stream.key
+    found = list(findings.of_pushes(kit.histories.silent_pushes(pushing))) if pushing else []
+    topics = kit.histories.silent_topics(windows) if windows else {}
+    return [*found, *findings.of_topics(topics, keys, found)]
 
 
 def _accounts(kit: Kit, watched: Watched, now: datetime) -> Sequence[AccountView]:

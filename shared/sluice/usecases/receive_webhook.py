@@ -260,18 +260,21 @@ def _accept(
     parts = news if isinstance(news, Sequence) else (news,)
     for part in parts:
         _require_own(part, request, delivery)
-    entry = InboxEntry(request.client_id, request.source, delivery.event_id)
-    return _receipt(_hand_on(parts, entry, kit, now), request, delivery)
+    entry = InboxEntry(request.client_id, request.source, delivery.event_id, topic=delivery.topic)
+    arrived_at = request.arrived_at or now
+    return _receipt(_hand_on(parts, entry, kit, now, arrived_at), request, delivery)
 
 
-def _hand_on(parts: Sequence[News], entry: InboxEntry, kit: Kit, now: datetime) -> Reception:
+def _hand_on(
+    parts: Sequence[News], entry: InboxEntry, kit: Kit, now: datetime, arrived_at: datetime
+) -> Reception:
     """Note, queue, note that it is queued. Two repetitions at the same moment may both be queued; of several
     parts, those that were queued before we died are queued again."""
     if kit.inbox.note(entry, now):
         return Reception.REPEATED
     reach(FaultPoint.WEBHOOK_NOTED)
     for part in parts:
-        kit.queue.ask_to_apply(part, received_at=now)
+        kit.queue.ask_to_apply(part, received_at=arrived_at)
     reach(FaultPoint.WEBHOOK_QUEUED)
     # From here the message is safe, which is what the answer promises. At worst a repetition is queued.
     with suppress(RetryLater):

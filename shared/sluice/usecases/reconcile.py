@@ -8,14 +8,14 @@ nothing wrote it between that answer and the commit.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from sluice.core.budget import Budget
 from sluice.core.errors import RequestRefused, WaitForVendor
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Commits, ReadsTogether, Stream
 from sluice.core.records import Cursor, Reconcile
-from sluice.core.removal import BRAKE_NOTE, Candidate, Missing
+from sluice.core.removal import BRAKE_NOTE, USUAL_BRAKE, Brake, Candidate, Missing
 from sluice.core.slices import Claim
 
 CANDIDATES_PER_SLICE = 500
@@ -34,13 +34,19 @@ class Judgement:
 
 
 def reconcile(
-    stream: Stream, commits: Commits, claim: Claim, step: Reconcile, budget: Budget
+    stream: Stream,
+    commits: Commits,
+    claim: Claim,
+    step: Reconcile,
+    budget: Budget,
+    brake: Brake = USUAL_BRAKE,
 ) -> Judgement:
     """Judge the next candidates of ``step`` by point reads.
 
     Raises the vendor's error only when not one candidate was judged before it.
     """
-    missing, candidates = commits.missing(claim, stream.table, step, limit=CANDIDATES_PER_SLICE)
+    found, candidates = commits.missing(claim, stream.table, step, limit=CANDIDATES_PER_SLICE)
+    missing = replace(found, brake=brake)
     if missing.brake_tripped:
         return _held_back(stream, claim, step, _brake_note(missing))
     if not candidates:

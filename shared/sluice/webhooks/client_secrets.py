@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sluice.core.budget import Clock
-from sluice.core.errors import SecretMissing, SettingInvalid
+from sluice.core.errors import SecretMissing, SettingInvalid, SluiceError
 
 KEPT = timedelta(seconds=60)
 """A secret that is set or replaced counts within that time; a vendor repeats what is refused meanwhile."""
@@ -27,11 +27,13 @@ class ClientWebhookSecrets:
 
     ``name_of`` says the secret's name of a client and source, None for one that receives no pushes; ``text``
     reads it as it is now: one secret, or several with white space between, while one is replaced.
+    ``failed`` is told of a secret that could not be read: its name, ``client_id#source``, and the error.
     """
 
     name_of: Callable[[str, str], str | None]
     text: Callable[[str], str]
     clock: Clock
+    failed: Callable[[str, str, SluiceError], None] = lambda *_: None
     _known: dict[tuple[str, str], tuple[datetime, Answer]] = field(default_factory=dict)
 
     def active(self, client_id: str, source: str) -> Sequence[str]:
@@ -54,6 +56,13 @@ class ClientWebhookSecrets:
     def _look_up(self, client_id: str, source: str) -> Answer:
         try:
             name = self.name_of(client_id, source)
-            return () if name is None else tuple(self.text(name).split())
+            return () if name is None else self._read(name, f"{client_id}#{source}")
         except (SecretMissing, SettingInvalid) as error:
             return error
+
+    def _read(self, name: str, scope: str) -> Sequence[str]:
+        try:
+            return tuple(self.text(name).split())
+        except SluiceError as error:
+            self.failed(name, scope, error)
+            raise

@@ -83,9 +83,9 @@ class Past:
         self.rows.execute(insert, {**values, "ago": ago})
         return self.seq
 
-    def pushed(self, ago: timedelta) -> None:
+    def pushed(self, ago: timedelta, topic: str | None = None) -> None:
         self.rows.execute(
-            "INSERT INTO sluice.inbox (client_id, source, event_id, received_at)"
-            " VALUES (%s, %s, %s, now() - %s)",
-            (self.key.client_id, self.key.source, str(uuid.uuid4()), ago),
+            "INSERT INTO sluice.inbox (client_id, source, event_id, topic, received_at)"
+            " VALUES (%s, %s, %s, %s, now() - %s)",
+            (self.key.client_id, self.key.source, str(uuid.uuid4()), topic, ago),
         )

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 import threading
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from pathlib import Path
+from typing import LiteralString
 
 import psycopg
 import pytest
@@ -198,6 +200,67 @@ def test_an_index_whose_building_was_killed_is_built_again(
         path.with_suffix(".later").rename(path)
     assert apply_migrations(empty.owner_url, phase="pre", folder=folder) == PRE[2:]
     assert _valid(owner, INDEX) is True
+
+
+# --- the audit ------------------------------------------------------------------------------------------
+
+ACTOR = "function:sluice-migrate"
+AUDITED: LiteralString = (
+    "SELECT actor, action, scope, before, after, why FROM sluice.audit ORDER BY number"
+)
+
+
+def _audited(connection: Rows) -> list[list[str]]:
+    """The files of each row; all else is the same in each."""
+    rows = connection.execute(AUDITED).fetchall()
+    assert {row[:4] for row in rows} <= {(ACTOR, "migrate", "*", None)}
+    return [json.loads(str(row[4]))["applied"] for row in rows]
+
+
+def test_a_run_that_applied_something_is_audited(
+    empty: Database, owner: Rows, folder: Path
+) -> None:
+    """In one row with its files; a run that found nothing to do leaves none."""
+    for _ in range(2):
+        apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR)
+    assert _audited(owner) == [PRE]
+    _add(folder, "0900_post_drop_old.sql", "SELECT 1;")
+    apply_migrations(empty.owner_url, phase="post", folder=folder, actor=ACTOR)
+    assert _audited(owner) == [PRE, ["0900_post_drop_old.sql"]]
+
+
+def test_what_a_failed_run_applied_is_audited(empty: Database, owner: Rows, folder: Path) -> None:
+    apply_migrations(empty.owner_url, phase="pre", folder=folder)
+    _add(folder, "0900_pre_add_note.sql", "CREATE TABLE note (id int);")
+    _add(folder, "0901_pre_fail.sql", "SELECT no_such_column;")
+    with pytest.raises(SettingInvalid, match="0901_pre_fail"):
+        apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR)
+    assert _audited(owner) == [["0900_pre_add_note.sql"]]
+
+
+def test_what_a_killed_run_applied_is_audited_by_the_next(
+    empty: Database, owner: Rows, folder: Path
+) -> None:
+    """It was applied and not noted yet; a file has its checksum and its place in the audit, or neither."""
+    apply_migrations(empty.owner_url, phase="pre", folder=folder)
+    owner.execute("DELETE FROM sluice_migration_checksums WHERE file = %s", (PRE[-1],))
+    owner.execute("REVOKE INSERT ON sluice.audit FROM CURRENT_USER")
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR)
+    owner.execute("GRANT INSERT ON sluice.audit TO CURRENT_USER")
+    assert apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR) == []
+    assert _audited(owner) == [[PRE[-1]]]
+
+
+def test_a_first_run_that_fails_before_there_is_an_audit_says_why(
+    empty: Database, owner: Rows, folder: Path
+) -> None:
+    _add(folder, "0000_pre_fail.sql", "SELECT no_such_column;")
+    with pytest.raises(SettingInvalid, match="0000_pre_fail"):
+        apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR)
+    (folder / "0000_pre_fail.sql").unlink()
+    apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR)
+    assert _audited(owner) == [PRE]
 
 
 def test_somebody_elses_unfinished_index_is_left_alone(

@@ -14,7 +14,6 @@ import psycopg
 import pytest
 
 from local.postgres import Database
-from sluice.core.errors import RetryLater, SecretMissing
 from sluice.observability.logs import logger
 from sluice.postgres import secret_failures
 from sluice.postgres.audit import PostgresAudit
@@ -22,7 +21,6 @@ from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.secret_failures import ACTION, NOTED_EVERY, SecretFailures
 from tests.integration.postgres.worker import Rows
 
-MISSING = SecretMissing("secret 'sluice/acme' is not there: canary-of-a-message")
 ROWS: LiteralString = "SELECT actor, scope, before, after, why FROM sluice.audit ORDER BY number"
 
 
@@ -62,9 +60,9 @@ def failures(connection: PostgresConnection, clock: Clock) -> SecretFailures:
 def test_a_failure_is_noted_without_what_was_said(
     connection: PostgresConnection, clock: Clock, database: Database, rows: Rows
 ) -> None:
-    """Whose work it was, which secret, and of what kind; the chain goes on over it."""
-    failures(connection, clock).note("sluice/acme", "acme#cars#cars", MISSING)
-    failures(connection, clock).note("sluice/bolt", "bolt#cars#cars", RetryLater("no answer"))
+    """Whose work it was, which secret, and of what kind of error; the chain goes on over it."""
+    failures(connection, clock).note("sluice/acme", "acme#cars#cars", "SecretMissing")
+    failures(connection, clock).note("sluice/bolt", "bolt#cars#cars", "RetryLater")
     assert rows.execute(ROWS).fetchall() == [
         ("function:worker", "acme#cars#cars", None, '{"secret": "sluice/acme"}', "SecretMissing"),
         ("function:worker", "bolt#cars#cars", None, '{"secret": "sluice/bolt"}', "RetryLater"),
@@ -80,15 +78,15 @@ def test_a_storm_of_failures_is_one_row_an_hour(
     """In one environment, and in as many as there are."""
     kept = failures(connection, clock)
     for _ in range(5):
-        kept.note("sluice/acme", "acme#cars#cars", MISSING)
-        failures(connection, clock).note("sluice/acme", "acme#cars#trucks", MISSING)
+        kept.note("sluice/acme", "acme#cars#cars", "SecretMissing")
+        failures(connection, clock).note("sluice/acme", "acme#cars#trucks", "SecretMissing")
     assert len(rows.execute(ROWS).fetchall()) == 1
     rows.execute("ALTER TABLE sluice.audit DISABLE TRIGGER only_grow")
     rows.execute("UPDATE sluice.audit SET at = at - interval '61 minutes'")
-    kept.note("sluice/acme", "acme#cars#cars", MISSING)
+    kept.note("sluice/acme", "acme#cars#cars", "SecretMissing")
     assert len(rows.execute(ROWS).fetchall()) == 1, "this environment knows that it was noted"
     clock.now += NOTED_EVERY
-    kept.note("sluice/acme", "acme#cars#cars", MISSING)
+    kept.note("sluice/acme", "acme#cars#cars", "SecretMissing")
     assert len(rows.execute(ROWS).fetchall()) == 2
 
 
@@ -103,7 +101,7 @@ def test_environments_that_fail_at_once_note_it_once(
         with own.transaction():
             pass
         begin.wait()
-        failures(own, clock).note("sluice/acme", "acme#cars#cars", MISSING)
+        failures(own, clock).note("sluice/acme", "acme#cars#cars", "SecretMissing")
         own.close()
 
     threads = [threading.Thread(target=fail) for _ in range(6)]
@@ -125,21 +123,21 @@ def test_a_note_that_fails_is_told_and_nobody_is_stopped(
     """Without the right to write, behind a lock, without a database; and it is tried again the next time."""
     kept = failures(connection, clock)
     rows.execute("REVOKE INSERT ON sluice.audit FROM sluice_app")
-    kept.note("sluice/acme", "acme#cars#cars", MISSING)
+    kept.note("sluice/acme", "acme#cars#cars", "SecretMissing")
     rows.execute("GRANT INSERT ON sluice.audit TO sluice_app")
     monkeypatch.setattr(secret_failures, "LOCK_TIMEOUT", "100ms")
     with psycopg.connect(database.owner_url) as other:
         other.execute("INSERT INTO sluice.audit (actor, action, scope) VALUES ('a', 'b', 'c')")
-        kept.note("sluice/acme", "acme#cars#cars", MISSING)
+        kept.note("sluice/acme", "acme#cars#cars", "SecretMissing")
         other.rollback()
     away = PostgresConnection("postgresql://app:pw@127.0.0.1:1/app")
-    failures(away, clock).note("sluice/acme", "acme#cars#cars", MISSING)
+    failures(away, clock).note("sluice/acme", "acme#cars#cars", "SecretMissing")
     lines: list[dict[str, Any]] = [json.loads(line) for line in logged.getvalue().splitlines()]
     told = [line for line in lines if line["message"] == "secret_failure_not_noted"]
     assert [line["secret_name"] for line in told] == ["sluice/acme"] * 3
     assert "permission denied" in told[0]["why"]
     assert rows.execute(ROWS).fetchall() == []
-    kept.note("sluice/acme", "acme#cars#cars", MISSING)
+    kept.note("sluice/acme", "acme#cars#cars", "SecretMissing")
     assert len(rows.execute(ROWS).fetchall()) == 1
 
 
@@ -149,7 +147,7 @@ def test_what_is_remembered_is_bounded(
     monkeypatch.setattr(secret_failures, "MOST_REMEMBERED", 2)
     kept = failures(connection, clock)
     for name in ("a", "b", "c"):
-        kept.note(name, "acme#cars#cars", MISSING)
+        kept.note(name, "acme#cars#cars", "SecretMissing")
     assert set(kept.noted) == {"c"}
     clock.now += timedelta(minutes=1)
     assert clock.now > kept.noted["c"]

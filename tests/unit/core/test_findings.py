@@ -8,9 +8,10 @@ from datetime import timedelta
 import pytest
 
 from sluice.core import findings
+from sluice.core.keys import StreamKey
 from sluice.core.overview import AccountView, Finding, QueueView, Watch
 from sluice.core.scopes import Scope
-from sluice.core.stream_history import LargeRun, Silence, StreamHistory
+from sluice.core.stream_history import LargeRun, Silence, StreamHistory, Topic
 from sluice.core.switches import Cadence, Pause, SwitchBoard
 from tests.unit.core.streams_known import (
     HOUR,
@@ -271,6 +272,21 @@ def test_a_silent_webhook_is_one_that_was_usual() -> None:
     silent = {("acme", "shipbob"): Silence(3 * HOUR, 6), ("zen", "shipbob"): Silence(3 * HOUR, 5)}
     assert [(f.check, f.subject) for f in findings.of_pushes(silent)] == [
         ("webhook-silent", "acme#shipbob")
+    ]
+
+
+def test_a_silent_topic_is_named_with_its_stream() -> None:
+    """Only where pushes of it are usual, and not where its whole source is silent."""
+    topics = [Topic(c, "shipbob", name) for c in ("acme", "zen") for name in ("a.made", "b.made")]
+    silent = {topic: Silence(3 * HOUR, 6 if topic.name == "b.made" else 5) for topic in topics}
+    streams = {topic: StreamKey(topic.client_id, "shipbob", "orders") for topic in topics}
+    of_zen = list(findings.of_pushes({("zen", "shipbob"): Silence(3 * HOUR, 7)}))
+    assert list(findings.of_topics(silent, streams, of_zen)) == [
+        Finding(
+            "webhook-silent",
+            "acme#shipbob#orders",
+            "no push of b.made in 3 h, though on 6 of the 7 days before there were some in these hours",
+        )
     ]
 
 

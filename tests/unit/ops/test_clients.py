@@ -130,15 +130,18 @@ def test_the_registry_as_text() -> None:
         "a#cars#cars: active, every 5m, due in 90 s",
         "  secret s",
         "  page_size 250, crawl_every 1d",
-        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000",
+        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000, pushed_within 3h",
+        "  delete_brake rows 20, share 0.02",
         "b#cars#cars: paused, every 5m, due since 5 s",
         "  secret s",
         "  page_size 250",
-        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000",
+        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000, pushed_within 3h",
+        "  delete_brake rows 20, share 0.02",
         "c#cars#cars: disabled, every 5m",
         "  secret s",
         "  page_size 250",
-        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000",
+        "  watch fresh_within 25m, advance_within 6h, sync_within 10m, most_rows 50000, pushed_within 3h",
+        "  delete_brake rows 20, share 0.02",
     ]
 
 
@@ -158,7 +161,9 @@ def test_the_registry_as_json() -> None:
             "advance_within_s": 21_600.0,
             "sync_within_s": 600.0,
             "most_rows": 50_000,
+            "pushed_within_s": 10_800.0,
         },
+        "delete_brake": {"rows": 20, "share": 0.02},
     }
 
 

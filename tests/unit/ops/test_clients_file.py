@@ -32,7 +32,7 @@ FAULTS = {
         "      secret:",
         "      secrte: x\n      secret:",
         4,
-        f"{AT}.secrte: no such key; did you mean 'secret'? there are: secret, settings, streams",
+        f"{AT}.secrte: no such key; did you mean 'secret'? there are: delete_brake, secret, settings, streams",
     ),
     "unknown key of a stream": (
         "cadence: 5m",

@@ -39,6 +39,8 @@ def test_a_stream_says_first_and_its_client_what_is_left(write: Write) -> None:
         ("fresh_within: 300", "fresh_within: write a number and its unit, such as 90s, 5m, 24h or 7d"),
         ("advance_within: soon", "advance_within: write a number and its unit, such as 90s, 5m, 24h or 7d"),
         ("sync_within: 10s", "sync_within: Input should be greater than or equal to"),
+        ("pushed_within: 9m", "pushed_within: Input should be greater than or equal to"),
+        ("pushed_within: 25h", "pushed_within: Input should be less than or equal to"),
         ("most_rows: many", "most_rows: Input should be a valid integer"),
         ("most_rows: 0", "most_rows: Input should be greater than or equal to 1"),
         ("most_row: 5", "most_row: no such key; did you mean 'most_rows'? there are: advance_within,"),
@@ -64,9 +66,10 @@ def test_a_change_is_shown_by_its_fields(write: Write) -> None:
 
 def test_all_limits_are_shown_also_those_left_as_usual(write: Write) -> None:
     found = entry(write, OF_CLIENT)
-    assert list(entry_lines([found], NOW))[-1] == (
-        "  watch fresh_within 25m, advance_within 6h, sync_within 30m, most_rows 9"
+    assert list(entry_lines([found], NOW))[-2] == (
+        "  watch fresh_within 25m, advance_within 6h, sync_within 30m, most_rows 9, pushed_within 3h"
     )
     assert entry_json(found)["watch"] == {
-        "fresh_within_s": 1500, "advance_within_s": 21600, "sync_within_s": 1800, "most_rows": 9
+        "fresh_within_s": 1500, "advance_within_s": 21600, "sync_within_s": 1800, "most_rows": 9,
+        "pushed_within_s": 10800,
     }  # fmt: skip

@@ -143,22 +143,28 @@ def healthy() -> Overview:
 
 
 def details(slices: int = 4) -> RunDetails:
-    """A run whose slices spent their time in different ways."""
+    """A run whose slices spent their time in different ways. What they did adds up to what it did."""
     each = [
         SliceView(
-            seq=1200 + n, kind="reconcile" if n == slices - 1 else "crawl",
+            seq=1200 + n, kind="reconcile" if n == slices - 1 else "changes",
             committed_at=NOW - 4 * MINUTE + timedelta(seconds=30 * n), rows_read=310, inserted=4, updated=11,
-            unchanged=293, stale=0, rejected=2 if n == 1 else 0, deleted=3 if n == slices - 1 else 0, requests=4,
-            retries=1 if n == 1 else 0, errors=0, fetch_ms=1900 + 2700 * (n % 3), wait_ms=(0, 2100, 650)[n % 3],
-            merge_ms=180 + 90 * n, derive_ms=60 + 20 * n, note="2 rows missing, 2 removed" if n == slices - 1 else None,
+            unchanged=293 if n == 1 else 295, stale=0, rejected=2 if n == 1 else 0,
+            deleted=3 if n == slices - 1 else 0, requests=4, retries=1 if n == 1 else 0, errors=0,
+            fetch_ms=1900 + 2700 * (n % 3), wait_ms=(0, 2100, 650)[n % 3],
+            merge_ms=180 + 90 * n, derive_ms=60 + 20 * n, note="3 rows missing, 3 removed" if n == slices - 1 else None,
         )
         for n in range(slices)
     ]  # fmt: skip
     endpoints = [
-        EndpointView("/2026-01/order", 9, 1, 0, 288),
-        EndpointView("/2026-01/shipment/{id}/timeline", 4, 0, 0, 61),
+        EndpointView("/2026-01/order", 4 * slices - 3, 1, 0, 288),
+        EndpointView("/2026-01/order/{id}", 3, 0, 0, 61),
     ]
-    return RunDetails(StreamKey("acme", "shipbob", "orders"), run(slices=slices), each, endpoints)
+    summed = {
+        name: sum(getattr(a_slice, name) for a_slice in each)
+        for name in ("rows_read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted", "requests")
+    }  # fmt: skip
+    of_run = run(slices=slices, **summed)
+    return RunDetails(StreamKey("acme", "shipbob", "orders"), of_run, each, endpoints)
 
 
 def large(clients: int = 1000) -> Overview:

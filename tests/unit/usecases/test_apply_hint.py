@@ -84,6 +84,14 @@ def test_a_delivery_that_was_put_off_is_applied_when_it_comes_again(desk: Desk) 
     assert desk.hint().outcome is Outcome.WRITTEN
 
 
+def test_a_delivery_is_noted_with_its_topic(desk: Desk) -> None:
+    """So that one that falls silent is missed."""
+    desk.hint()
+    assert [(entry.event_id, entry.topic) for entry in desk.inbox.received] == [
+        ("msg_1", "thing.changed")
+    ]
+
+
 @pytest.mark.parametrize("object_id", ["gone", None])
 def test_a_delivery_of_which_nothing_is_stored_is_done_with_once_too(
     desk: Desk, object_id: str | None

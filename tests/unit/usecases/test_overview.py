@@ -11,10 +11,10 @@ import pytest
 
 from sluice.core.errors import DatabaseUnavailable, QueueUnavailable, SluiceError, StateUnavailable
 from sluice.core.keys import StreamKey
-from sluice.core.overview import QueueView, State
+from sluice.core.overview import QueueView, State, Watch
 from sluice.core.priorities import Priority
 from sluice.core.scopes import Scope
-from sluice.core.stream_history import Silence, StreamHistory, WatchedStream
+from sluice.core.stream_history import Silence, StreamHistory, Topic, WatchedStream
 from sluice.core.switches import Pause, SwitchBoard
 from sluice.usecases.overview import Kit, Watched, WatchedAccount, look
 from tests.unit.core.streams_known import HOUR, KEY, LOADED, MINUTE, NOW, history, run, stream
@@ -79,6 +79,10 @@ class World:
     ) -> dict[tuple[str, str], Silence]:
         self.asked.append(dict(windows))
         return {key: self.silences[key] for key in windows if key in self.silences}
+
+    def silent_topics(self, windows: Mapping[Topic, timedelta]) -> dict[Topic, Silence]:
+        self.asked.append(dict(windows))
+        return {topic: self.silences[topic] for topic in windows if topic in self.silences}
 
     def connections(self) -> int:
         return 11
@@ -175,3 +179,45 @@ def test_pushes_are_asked_of_those_who_push() -> None:
     paused = World([replace(each, paused=True) for each in pushed])
     look(paused.kit)
     assert paused.asked == []
+
+
+SHIPPED, RETURNED = (Topic("acme", "shipbob", name) for name in ("order.shipped", "return.created"))
+RETURNS = StreamKey("acme", "shipbob", "returns")
+PUSHED = [
+    stream(pushed=True, topics=(SHIPPED.name,)),
+    stream(
+        key=RETURNS,
+        pushed=True,
+        topics=(RETURNED.name,),
+        watch=Watch(pushed_within=12 * HOUR),
+    ),
+]
+
+
+def test_topics_are_asked_each_with_the_window_of_its_stream() -> None:
+    """And the source with the longest of them; the finding names stream and topic."""
+    world = World(PUSHED, silences={RETURNED: Silence(12 * HOUR, 7)})
+    found = [each for each in look(world.kit).findings if each.check == "webhook-silent"]
+    assert world.asked == [
+        {("acme", "shipbob"): 12 * HOUR},
+        {SHIPPED: 3 * HOUR, RETURNED: 12 * HOUR},
+    ]
+    assert [each.subject for each in found] == ["acme#shipbob#returns"]
+    assert found[0].detail.startswith("no push of return.created in 12 h, though on 7")
+
+
+def test_topics_of_what_is_paused_are_not_asked() -> None:
+    world = World([PUSHED[0], replace(PUSHED[1], paused=True)])
+    look(world.kit)
+    assert world.asked == [{("acme", "shipbob"): 3 * HOUR}, {SHIPPED: 3 * HOUR}]
+
+
+def test_a_stream_that_was_resumed_has_its_window_to_begin_with() -> None:
+    """What was pushed during its pause is noted nowhere."""
+    early, over = NOW - 3 * HOUR + MINUTE, NOW - 3 * HOUR
+    world = World([replace(PUSHED[0], resumed_at=early)])
+    look(world.kit)
+    assert world.asked == []
+    world = World([replace(PUSHED[0], resumed_at=over)])
+    look(world.kit)
+    assert world.asked == [{("acme", "shipbob"): 3 * HOUR}, {SHIPPED: 3 * HOUR}]

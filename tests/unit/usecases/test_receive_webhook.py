@@ -26,7 +26,7 @@ from sluice.core.webhooks import (
 )
 from sluice.usecases.receive_webhook import Receipt, Reception, receive_webhook
 from tests.memory.streams import thing
-from tests.unit.webhooks.receiving import SHOP_SECRET, Office, Parcels
+from tests.unit.webhooks.receiving import SHOP_SECRET, Office, Parcels, request_of
 from tests.unit.webhooks.sending import FOREIGN, NOW, PREVIOUS, Sent, mac, with_header
 
 PARCELS = StreamKey("acme", "parcels", "parcels")
@@ -61,6 +61,16 @@ def test_a_delivery_is_noted_and_queued_as_what_its_source_made_of_it(office: Of
     assert office.queue.sent == [Hint("msg_1", PARCELS, "p-1", "parcel.moved", sent_at)]
     assert office.queue.received_at == [NOW]
     assert office.inbox.queued == {ENTRY: True}
+    assert [entry.topic for entry in office.inbox.queued] == ["parcel.moved"]
+
+
+def test_a_delivery_was_received_when_it_arrived_and_not_when_a_receiver_got_to_it(
+    office: Office,
+) -> None:
+    sent, arrived_at = Sent(), NOW - timedelta(seconds=9)
+    request = replace(request_of(sent), arrived_at=arrived_at)
+    assert receive_webhook(request, office.kit()).reception is Reception.QUEUED
+    assert office.queue.received_at == [arrived_at]
 
 
 def test_a_delivery_that_comes_again_is_acknowledged_and_not_queued_again(office: Office) -> None:

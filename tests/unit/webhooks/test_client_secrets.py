@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sluice.core.errors import RetryLater, SecretMissing, SettingInvalid
+from sluice.core.errors import RetryLater, SecretMissing, SettingInvalid, SluiceError
 from sluice.webhooks.client_secrets import KEPT, MOST_KEPT, ClientWebhookSecrets
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -20,7 +20,10 @@ class Stores:
         self.asked: list[str] = []
         self.names: dict[str, str] = {"acme": "sluice/webhooks/acme"}
         self.texts: dict[str, str | Exception] = {"sluice/webhooks/acme": "whsec_a"}
-        self.secrets = ClientWebhookSecrets(self.name_of, self.text, lambda: self.now)
+        self.failed: list[tuple[str, str, SluiceError]] = []
+        self.secrets = ClientWebhookSecrets(
+            self.name_of, self.text, lambda: self.now, lambda *told: self.failed.append(told)
+        )
 
     def name_of(self, client_id: str, source: str) -> str | None:
         self.asked.append(f"{client_id}#{source}")
@@ -98,6 +101,19 @@ def test_a_store_that_does_not_answer_is_asked_again(stores: Stores) -> None:
         stores.active()
     stores.texts["sluice/webhooks/acme"] = "whsec_a"
     assert stores.active() == ["whsec_a"]
+
+
+@pytest.mark.parametrize("error", [SecretMissing("x"), SettingInvalid("x"), RetryLater("x")])
+def test_a_secret_that_cannot_be_read_is_told(stores: Stores, error: SluiceError) -> None:
+    """With whose it is; of a client that has none, or whose secret is there, nothing is told."""
+    stores.active()
+    stores.active("nobody")
+    assert stores.failed == []
+    stores.names["bolt"] = "sluice/webhooks/bolt"
+    stores.texts["sluice/webhooks/bolt"] = error
+    with pytest.raises(type(error)):
+        stores.active("bolt")
+    assert stores.failed == [("sluice/webhooks/bolt", "bolt#shop", error)]
 
 
 def test_strangers_fill_no_memory(stores: Stores) -> None:
