@@ -135,7 +135,8 @@ def _claimed(_: Sample) -> Mapping[str, Any]:
 
 def _delivered(_: Sample) -> Mapping[str, Any]:
     now = datetime.now(UTC)
-    return {"client_id": NOBODY, "source": "cars", "event_id": NOBODY, "now": now}
+    entry = {"client_id": NOBODY, "source": "cars", "event_id": NOBODY, "topic": None}
+    return {**entry, "now": now}
 
 
 def _since_yesterday(sample: Sample) -> Mapping[str, Any]:

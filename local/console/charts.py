@@ -17,6 +17,8 @@ from local.console.widgets import Axis, Line, Widget, YAxis
 
 WIDTH, HEIGHT = 1000.0, 300.0
 COLOURS = 8
+LAST_TIMES = 0.95
+"""Times beyond this share of the width are set to the left of their moment, or they would leave the card."""
 MOST_BANDS = 60
 """So many moments of a chart can be pointed at, and are in its table; more are taken together."""
 _DASHES = ("", "7 4", "2 5", "9 4 2 4", "14 4")
@@ -71,10 +73,7 @@ def _plot(widget: Widget, drawn: Sequence[Drawn], span: Span) -> str:
     axes = "".join(
         _axis(s, scale, unit.get(s, ""), widget.axes.get(s)) for s, scale in scales.items()
     )
-    times = "".join(
-        f'<span style="left:{span.x(at) / WIDTH:.2%}">{clock(at, span.end - span.start)}</span>'
-        for at in moments(span.start, span.end)
-    )
+    times = "".join(_time(at, span) for at in moments(span.start, span.end))
     labels = "".join(
         f'<span class="mark" style="bottom:{scales[line.axis].share(line.value):.2%}">{escape(line.label)}</span>'
         for line in widget.lines
@@ -195,12 +194,19 @@ def _in_words(drawn: Sequence[Drawn]) -> str:
     return f"latest {', '.join(latest)}"
 
 
+def _time(at: int, span: Span) -> str:
+    share = span.x(at) / WIDTH
+    end = ' class="end"' if share > LAST_TIMES else ""
+    return f'<span{end} style="left:{share:.2%}">{clock(at, span.end - span.start)}</span>'
+
+
 def _axis(side: Axis, scale: Scale, unit: str, own: YAxis | None) -> str:
     ticks = "".join(
         f'<span style="bottom:{scale.share(tick):.2%}">{short(tick, unit)}</span>'
         for tick in scale.ticks
     )
-    label = f'<b class="of-axis">{escape(own.label)}</b>' if own and own.label else ""
+    said = own.label if own and own.label != unit else ""  # each tick has its unit already
+    label = f'<b class="of-axis">{escape(said)}</b>' if said else ""
     return f'<div class="axis {side}" aria-hidden="true">{label}{ticks}</div>'
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -19,11 +18,13 @@ from local.bridge.datums import ALIVE
 from local.console.alarms import Alarm, alarms_of, badge, headline, listing, section
 from local.console.charts import Span, chart
 from local.console.documents import document, has_runbook, path_of, runbooks
+from local.console.framed import endpoint_of, frame, is_drawn
 from local.console.measured import Measured, Range, Reader
 from local.console.pages import Way, fragment, page
 from local.console.texts import html_of
 from local.console.widgets import GRID, Dashboard, DashboardRefused, Widget, read_dashboard
 from local.deploy import STACK
+from sluice.core.budget import Clock
 
 STATIC = Path(__file__).parent / "static"
 RANGES = {"15m": 15, "1h": 60, "3h": 180, "12h": 720, "1d": 1440, "1w": 10080}
@@ -47,12 +48,22 @@ class Board:
     def range(self) -> Range:
         return Range(self.span.start, self.span.end, PERIODS.get(self.period))
 
+    @property
+    def framed(self) -> Widget | None:
+        """The custom widget that is drawn: the first of this deployment's."""
+        return next(filter(is_drawn, self.dashboard.widgets), None)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
 
 @dataclass(slots=True)
 class Console:
     """What the handlers share."""
 
     cloudwatch: Any
+    clock: Clock = _now
 
     async def dashboard(self, request: web.Request) -> web.Response:
         """``/dashboard`` is the first one, ``/dashboard/NAME`` any; ``range`` and ``period`` choose what is drawn."""
@@ -97,14 +108,15 @@ class Console:
             dashboard = read_dashboard(body)
         except DashboardRefused as refused:
             return f'<h1>{escape(name)}</h1><p class="refused">{escape(str(refused))}</p>'
-        board = _board(name, dashboard, chosen, period, int(time.time()))
+        now = self.clock()
+        board = _board(name, dashboard, chosen, period, int(now.timestamp()))
         alarms, silent = self._alarms(), self._bridge_silent()
         measured = Reader(self.cloudwatch, board.range).read(dashboard.widgets)
-        return silent + draw(board, measured, alarms, datetime.now(UTC))
+        return silent + draw(board, measured, alarms, now)
 
     def _bridge_silent(self) -> str:
         """A warning where nothing is measured any more: old figures look like good ones."""
-        now = datetime.now(UTC)
+        now = self.clock()
         namespace, name = ALIVE
         answer = self.cloudwatch.get_metric_statistics(
             Namespace=namespace,
@@ -213,7 +225,9 @@ def _inner(
         shown = [alarm for alarm in alarms if _is_named(alarm, named)]
         return listing(shown, now, widget.title or "Alarms")
     if widget.kind == "custom":
-        return '<p>Drawn by a function. Here it has <a href="/">a page of its own</a>.</p>'
+        if widget is board.framed:
+            return frame(endpoint_of(widget))
+        return "<p>Drawn by a function that is not asked here.</p>"
     if widget.kind == "log":
         return f'<p>Not run here; on AWS it asks:</p><pre tabindex="0">{escape(str(given.get("query", "")))}</pre>'
     return f'<p class="refused">Widgets of kind {escape(widget.kind)} are not drawn here</p>'

@@ -18,6 +18,7 @@ from aiohttp import web
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from local.console.framed import ACTS, DRAWS, frame
 from local.console.pages import Way, page
 from local.deploy import STACK
 
@@ -27,19 +28,7 @@ MOST_BYTES = 100_000
 PATIENCE_S = 70
 """Longer than the longest of the functions' timeouts."""
 
-CONTENT = """
-<h1 class="sr">Status</h1>
-<link rel="stylesheet" href="/static/widget.css">
-<div id="widget" data-function="status" aria-busy="true"></div>
-<p id="widget-said" role="status" aria-live="polite"></p>
-<dialog id="question" aria-labelledby="question-asked"><p id="question-asked"></p>
-<div><button type="button" value="no">Cancel</button>
-<button type="button" value="yes">Yes, do it</button></div></dialog>
-<dialog id="answer" aria-label="What it came to">
-<div id="answer-shown"></div>
-<div><button type="button" value="close">Close</button></div></dialog>
-<script src="/static/widget.js" defer></script>
-"""
+CONTENT = f'<h1 class="sr">Status</h1>{frame()}'
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,7 +95,7 @@ def status_routes(names: Mapping[str, str]) -> list[web.AbstractRouteDef]:
             read_timeout=PATIENCE_S, retries={"total_max_attempts": 1}
         ),  # an action is done once
     )
-    return routes_of(Widget(client, frozenset({f"{STACK}-status", f"{STACK}-steer"})))
+    return routes_of(Widget(client, frozenset({DRAWS, ACTS})))
 
 
 def routes_of(widget: Widget) -> list[web.AbstractRouteDef]:

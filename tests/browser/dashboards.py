@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -13,13 +13,15 @@ from typing import Any
 
 from aiohttp import web
 
+from local.console import status
 from local.console.dashboard import Console, routes_of
+from local.console.framed import ACTS, DRAWS
 from local.console.server import ours_only
 from local.vendors.loopback.serving import served_in_thread
+from tests.browser.consoles import STATUS, Functions
 
 STACK = {"stack": "sluice"}
-HOSTILE = "<b onmouseover=alert(1)>products"
-STREAMS = {"cars": "cars", "shipbob": "orders", "mixpanel": "events", "other": HOSTILE}
+STREAMS = {"cars": "cars", "shipbob": "orders", "mixpanel": "events"}
 
 
 def _metric(y: int, x: int, width: int, title: str, *metrics: Any, **more: Any) -> dict[str, Any]:
@@ -48,6 +50,8 @@ BODY: dict[str, Any] = {
         _metric(8, 12, 6, "Waiting in queues", ["AWS/SQS", "ApproximateNumberOfMessagesVisible", "QueueName", "slices"],
                 ["...", "backfills"], ["...", "pushes"], view="bar"),
         _metric(8, 18, 6, "Nothing yet", ["Sluice", "Nothing", "stack", "sluice"]),
+        {"type": "custom", "x": 0, "y": 14, "width": 24, "height": 12, "properties": {
+            "title": "Clients and streams", "endpoint": STATUS}},
     ],
 }  # fmt: skip
 
@@ -58,6 +62,7 @@ class CloudWatch:
 
     states: dict[str, str] = field(default_factory=dict)
     bridge_is_silent: bool = False
+    streams: Mapping[str, str] = field(default_factory=lambda: STREAMS)
     now: datetime = field(
         default_factory=lambda: datetime.now(UTC).replace(second=0, microsecond=0)
     )
@@ -65,9 +70,7 @@ class CloudWatch:
     def get_paginator(self, call: str) -> Any:
         answers = {
             "list_dashboards": {"DashboardEntries": [{"DashboardName": "sluice"}]},
-            "list_metrics": {
-                "Metrics": [_listed(source, stream) for source, stream in STREAMS.items()]
-            },
+            "list_metrics": {"Metrics": self.listed()},
             "describe_alarms": self._alarms(),
         }
 
@@ -79,7 +82,18 @@ class CloudWatch:
 
     def get_dashboard(self, DashboardName: str) -> Any:  # noqa: N803  # as boto3 has it
         assert DashboardName == "sluice"
-        return {"DashboardBody": json.dumps(BODY)}
+        return {"DashboardBody": self.body()}
+
+    def body(self) -> str:
+        return json.dumps(BODY)
+
+    def listed(self) -> Sequence[Mapping[str, Any]]:
+        """What a search finds."""
+        return [_listed(source, stream) for source, stream in self.streams.items()]
+
+    def values(self, stat: Mapping[str, Any], start: datetime) -> Iterator[tuple[datetime, float]]:
+        """What was recorded of a metric since then."""
+        return _values(stat, start, self.now)
 
     def get_metric_statistics(self, **asked: Any) -> Any:
         """Of the bridge only."""
@@ -90,7 +104,7 @@ class CloudWatch:
         results = []
         for query in asked["MetricDataQueries"]:
             stat = query["MetricStat"]
-            values = dict(_values(stat, self.now - timedelta(hours=3), self.now))
+            values = dict(self.values(stat, self.now - timedelta(hours=3)))
             results.append(
                 {"Id": query["Id"], "Timestamps": list(values), "Values": list(values.values())}
             )
@@ -162,13 +176,38 @@ def _values(
             yield moment, value
 
 
+@dataclass(frozen=True)
+class Sample:
+    """Around what a metric lies, and by what part of it it moves."""
+
+    about: float
+    moves: float
+    whole: bool = False
+    """It counts something."""
+
+
+def sampled(
+    seed: str, sample: Sample, scale: float, start: datetime, end: datetime, period: timedelta
+) -> Iterator[tuple[datetime, float]]:
+    """A slow wave with some noise on it, the same for the same seed."""
+    chance = random.Random(seed)  # noqa: S311
+    base = sample.about * scale * (1 if sample.moves == 0 else chance.uniform(0.7, 1.3))
+    phase = chance.uniform(0, 6)
+    for at in range(-((start - end) // period)):
+        wave = math.sin(at * period.total_seconds() / 2400 + phase) / 2
+        noise = chance.uniform(-0.5, 0.5)
+        value = max(0.0, base * (1 + sample.moves * (wave + noise)))
+        yield start + at * period, float(round(value)) if sample.whole else value
+
+
 @contextmanager
-def dashboards(cloudwatch: CloudWatch) -> Iterator[str]:
+def dashboards(cloudwatch: CloudWatch, functions: Functions) -> Iterator[str]:
     """Its address while it is served."""
 
     def make() -> web.Application:
         app = web.Application(middlewares=[ours_only])
-        app.add_routes(routes_of(Console(cloudwatch)))
+        app.add_routes(routes_of(Console(cloudwatch, lambda: cloudwatch.now)))
+        app.add_routes(status.routes_of(status.Widget(functions, frozenset({DRAWS, ACTS}))))
         return app
 
     with served_in_thread(make, "console") as address:

@@ -1,4 +1,5 @@
-// Asks for the page's content again every 15 seconds, and keeps what is opened, focused and scrolled.
+// Asks for the page's content again every 15 seconds, and keeps what is opened, focused and scrolled. The custom widget
+// asks for itself: it stays as it is.
 "use strict";
 (() => {
   const EVERY_MS = 15000;
@@ -17,7 +18,7 @@
 
   // Where the focused element stands, by its place among its siblings.
   const path = (element) => {
-    if (!element || !content.contains(element)) return null;
+    if (!element || !content.contains(element) || element.closest("#framed")) return null;
     const steps = [];
     for (let here = element; here !== content; here = here.parentElement) {
       steps.unshift([...here.parentElement.children].indexOf(here));
@@ -36,15 +37,31 @@
     if (element) element.focus({ preventScroll: true });
   };
 
+  // Puts the widget that was there in the place of the one that came, with where one was in it.
+  const renew = (text) => {
+    const framed = document.getElementById("framed");
+    const widget = document.getElementById("widget");
+    const focused = widget?.shadowRoot?.activeElement
+      ?? (framed?.contains(document.activeElement) ? document.activeElement : null);
+    const scrolled = widget?.scrollTop;
+    content.innerHTML = text;
+    const place = document.getElementById("framed");
+    if (!framed || !place) return;
+    place.replaceWith(framed);
+    widget.scrollTop = scrolled;
+    focused?.focus({ preventScroll: true });
+  };
+
   const refresh = async () => {
-    if (paused || document.hidden) return;
+    if (paused || document.hidden || content.querySelector("dialog[open]")) return;
     try {
       const answer = await fetch(location.href, { headers: { "X-Fragment": "1" } });
       if (!answer.ok) throw new Error(`answered ${answer.status}`);
       const text = await answer.text();
       const kept = state();
       const [x, y] = [scrollX, scrollY];
-      content.innerHTML = text;
+      if (content.querySelector("dialog[open]")) return;
+      renew(text);
       restore(kept);
       scrollTo(x, y);
       say(`Updated ${new Date().toISOString().slice(11, 19)} UTC`);

@@ -230,6 +230,19 @@ def test_a_page_is_shown_with_the_alarms_that_make_it_up() -> None:
     ]  # fmt: skip
 
 
+def test_the_custom_widget_has_its_place_once() -> None:
+    """Its identifiers are a page's own; only this deployment's function is asked."""
+    ours = {"endpoint": "arn:aws:lambda:eu-central-1:1:function:sluice-status"}
+    theirs = {"endpoint": "arn:aws:lambda:eu-central-1:1:function:another-status"}
+    html = whole(
+        ALARMS, *({"type": "custom", "y": y, "properties": p} for y, p in enumerate((theirs, ours, ours)))
+    )  # fmt: skip
+    assert html.count('id="widget"') == 1
+    assert f'data-function="{ours["endpoint"]}"' in html
+    assert theirs["endpoint"] not in html
+    assert html.count("not asked here") == 2
+
+
 def test_other_widgets() -> None:
     """Texts as Markdown; alarms by their ARN; functions, queries and unknown kinds are told of."""
     html = whole(
@@ -245,7 +258,7 @@ def test_other_widgets() -> None:
     assert "<script>" not in html
     assert 'href="javascript' not in html
     assert len(root.findall(".//section[2]//tbody/tr")) == 1
-    assert root.find(".//section[3]//a").attrib["href"] == "/"  # type: ignore[union-attr]
+    assert root.findtext(".//section[3]/p") == "Drawn by a function that is not asked here."
     assert root.findtext(".//section[4]/pre") == "fields <b>"
     assert "explorer are not drawn" in html
 
