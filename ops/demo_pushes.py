@@ -119,19 +119,19 @@ class PushesDemo:
 
     def _forge(self) -> Mapping[str, Sequence[int]]:
         """The answers to forged pushes, by what is wrong with them."""
-        before = noted(self.stage.connection)
-        answers = {}
+        answers, forged = {}, set[str]()
         for spoil in SPOILT:
             sent = self.vendor.burst(Burst.model_validate({"count": FORGED_EACH, "spoil": spoil}))
             ids = {push.webhook_id for push in sent}
+            forged |= ids
             answers[spoil] = self._answers(ids, spoil)
         refused = [status for each in answers.values() for status in each]
-        noted_more = noted(self.stage.connection) - before
+        noted_of_them = noted(self.stage.connection, forged)
         good = len(refused) == len(SPOILT) * FORGED_EACH and all(400 <= s < 500 for s in refused)
         self.stage.check(
             "forged pushes", f"{len(SPOILT) * FORGED_EACH} refused, none noted",
-            f"{sum(400 <= s < 500 for s in refused)} refused, {noted_more} noted",
-            passed=good and noted_more == 0,
+            f"{sum(400 <= s < 500 for s in refused)} refused, {noted_of_them} noted",
+            passed=good and noted_of_them == 0,
         )  # fmt: skip
         return answers
 
@@ -194,9 +194,10 @@ def seen_at(connection: Connection, shipment_id: str, since: datetime) -> float 
     return None
 
 
-def noted(connection: Connection) -> int:
-    """How many deliveries were taken for genuine."""
-    row = connection.execute("SELECT count(*) AS noted FROM sluice.inbox").fetchone()
+def noted(connection: Connection, ids: Collection[str]) -> int:
+    """How many of these deliveries were taken for genuine. Genuine ones may still arrive beside them."""
+    query = "SELECT count(*) AS noted FROM sluice.inbox WHERE event_id = ANY(%s)"
+    row = connection.execute(query, (sorted(ids),)).fetchone()
     return 0 if row is None else int(row["noted"])
 
 
