@@ -17,7 +17,7 @@ import pytest
 from local.places import PROJECT, Places
 from local.postgres import Postgres
 from local.processes import processes_of
-from local.stack import Stack
+from local.stack import STOP_S, Stack
 from local.supervisor import Running
 from tests.e2e.deployed import Deployed, until
 
@@ -26,7 +26,7 @@ import sys, time
 from pathlib import Path
 from urllib.parse import urlsplit
 from local.places import Places
-from local.stack import Stack
+from local.stack import STOP_S, Stack
 with Stack(Places(Path(sys.argv[1]))) as stack:
     stack.up()
     print("up", flush=True)
@@ -48,7 +48,7 @@ def test_however_it_ends_nothing_is_left_and_the_next_start_works(stack_folder: 
     for end in (signal.SIGINT, signal.SIGKILL):
         with owner_of(root, temp) as process:
             process.send_signal(end)
-            assert process.wait(60) != 0
+            assert process.wait(STOP_S) != 0
         until(lambda: not left_over(root), f"nothing runs after {end.name}", 60)
         assert not (root / "run").exists()
         assert not (root / "env").exists()

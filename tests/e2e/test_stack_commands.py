@@ -19,7 +19,7 @@ from local import postgres
 from local.places import PROJECT, Places
 from local.postgres import Postgres
 from local.processes import StackFailed, processes_of
-from local.stack import Stack
+from local.stack import STOP_S, Stack
 from tests.e2e.deployed import Deployed
 from tests.e2e.test_catalogue import assert_in_step
 
@@ -109,7 +109,7 @@ def test_after_ctrl_c_nothing_is_left(checkout: Path, command: str, sign: str) -
         assert len(ports) >= 3
         assert still_open(ports) == ports
         process.send_signal(signal.SIGINT)
-        assert process.wait(60) != 0
+        assert process.wait(STOP_S) != 0
         left = [each for _, each in processes_of(checkout / ".sluice")]
     assert left == []
     assert still_open(ports) == []
