@@ -24,6 +24,8 @@ from tests.e2e.deployed import Deployed, api_key, secret_name, until
 from tests.e2e.test_kills import kill_workers
 from tests.e2e.watching import PACE, OnCall, listening, quick_schedules
 
+pytestmark = pytest.mark.long
+
 CARS = 300
 
 
@@ -226,7 +228,6 @@ def somebody_else_has_the_login(deployed: Deployed) -> Iterator[None]:
         yield
 
 
-@pytest.mark.long
 def test_more_than_half_of_the_pool(on_call: OnCall) -> None:
     """By somebody who is none of ours; once they have a login of their own, it is over."""
     with somebody_else_has_the_login(on_call.deployed):
@@ -256,7 +257,6 @@ def little_memory(deployed: Deployed) -> Iterator[None]:
         functions.update_function_configuration(**worker, MemorySize=had)
 
 
-@pytest.mark.long
 def test_a_worker_near_its_memory(on_call: OnCall) -> None:
     """The embedded AWS kills none for it, so the slice completes; the alarm rings before AWS would."""
     deployed = on_call.deployed

@@ -26,7 +26,7 @@ import sys, time
 from pathlib import Path
 from urllib.parse import urlsplit
 from local.places import Places
-from local.stack import STOP_S, Stack
+from local.stack import Stack
 with Stack(Places(Path(sys.argv[1]))) as stack:
     stack.up()
     print("up", flush=True)
