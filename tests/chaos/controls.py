@@ -115,6 +115,7 @@ CONTROLS = {
     "end_of_stream": Control(_of("mixpanel_controls", "end_of_stream"), ("vendor",)),
     "lookback": Control(_of("mixpanel_controls", "lookback"), ("kills",)),
     "whole_list": Control(_of("mixpanel_controls", "whole_list"), ("pushes", "kills")),
+    "session_place": Control(_of("mixpanel_controls", "session_place"), ("skew", "pushes")),
 }
 
 

@@ -19,10 +19,11 @@ from sluice.sources.mixpanel import (
     reading,
     settings,
 )
+from sluice.webhooks import http_api
 from tests.chaos.controls import instead
 
-TAKEN = "FROM staged e JOIN written w ON w.id = e.event_id"
-READ = "FROM public.mixpanel_events e JOIN incoming w ON w.id = e.event_id AND e.client_id = %(client_id)s"
+TAKEN = "FROM staged WHERE event_id IN (SELECT id FROM written)"
+READ = "FROM public.mixpanel_events WHERE client_id = %(client_id)s AND event_id IN (SELECT id FROM incoming)"
 
 
 def counted_once() -> None:
@@ -64,9 +65,29 @@ def lookback() -> None:
 def whole_list() -> None:
     """A list of members replaces what was there as soon as one of its pages is there."""
     whole = " AND s.member_pages = whole.pages"
-    replaced = _without(cohort_sql.REPLACED, whole, " AND s.member_pages IS NOT NULL")
+    _cohorts_by(
+        cohort_sql.REPLACED,
+        _without(cohort_sql.REPLACED, whole, " AND s.member_pages IS NOT NULL"),
+    )
+
+
+def session_place() -> None:
+    """A session moves back with a page that was received earlier, by the clock of whoever got to it."""
+    kept = "   SET member_pages ="
+    _cohorts_by(
+        cohort_sql.SESSION,
+        _without(
+            cohort_sql.SESSION,
+            kept,
+            "   SET began_at = least(s.began_at, excluded.began_at), member_pages =",
+        ),
+    )
+    instead(http_api, "_arrived_at", lambda _event: None)
+
+
+def _cohorts_by(old: Derivation, new: Derivation) -> None:
     statements: Sequence[Derivation] = [
-        replaced if each is cohort_sql.REPLACED else each for each in cohort_sql.STATEMENTS
+        new if each is old else each for each in cohort_sql.STATEMENTS
     ]
     real = pushes.statements_of
 
