@@ -29,7 +29,7 @@ DECLARATIONS = (
     "shared/sluice/core/fault_points.py",
 )
 PROTOCOL = {
-    "core": ("budget", "errors", "keys", "records", "removal", "slices", "windows"),
+    "core": ("asked_days", "budget", "errors", "keys", "records", "removal", "slices", "windows"),
     "usecases": (
         "apply_event", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "reconcile",
         "redrive", "run_slice", "waiting",
@@ -65,7 +65,7 @@ def main() -> int:
 def _run(only: Sequence[str], jobs: int, sample: int) -> int:
     survivors = Survivors.read(Path(__file__).with_name("survivors.toml"))
     with copy_of(PROJECT) as copy:
-        mutants, others = _wanted(_mutants(copy), only, sample)
+        mutants, others = _wanted(_mutants(copy, only), only, sample)
         progress, judged = Progress(len(mutants)), list[Judged]()
         tests = [test for test in TESTS if (copy / test.partition("::")[0]).exists()]
         for one in Session(Suite(copy, tests), jobs).judge(mutants):
@@ -81,8 +81,11 @@ def _run(only: Sequence[str], jobs: int, sample: int) -> int:
     return _say(report)
 
 
-def _mutants(copy: Path) -> list[Mutant]:
+def _mutants(copy: Path, only: Sequence[str] = ()) -> list[Mutant]:
     files = [file for folder in MUTATED for file in sorted((copy / folder).glob("*.py"))]
+    names = {name.removesuffix(".py") for name in only}
+    if only and names <= {file.stem for file in files}:
+        files = [file for file in files if file.stem in names]
     named = [(str(file.relative_to(copy)), file) for file in files]
     return [
         mutant

@@ -37,10 +37,12 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
     tree = ast.parse(source)
     found: list[Mutant] = []
     seen: Counter[tuple[str, str]] = Counter()
-    sources = {ast.unparse(tree)}
+    whole = _Whole(tree)
+    sources = {whole.source()}
     for place in _below(tree, _Scope((), tree)):
+        whole.at = place.index if place.parent is tree else whole.at
         for after, what in faults_of(place.node):
-            with_fault = place.replaced_in(tree, after)
+            with_fault = place.replaced_in(whole, after)
             if with_fault in sources:
                 continue
             sources.add(with_fault)
@@ -50,6 +52,20 @@ def mutants_of(file: str, source: str) -> list[Mutant]:
                 text += f" (no. {seen[place.function, text]})"
             found.append(Mutant(file, place.function, place.node.lineno, text, with_fault))
     return found
+
+
+class _Whole:
+    """A module's source while the statement ``at`` of it changes: the text of all others is kept."""
+
+    def __init__(self, tree: ast.Module) -> None:
+        self._tree, self._texts = tree, [ast.unparse(statement) for statement in tree.body]
+        self.at: int | None = None
+
+    def source(self) -> str:
+        texts = list(self._texts)
+        if self.at is not None:
+            texts[self.at] = ast.unparse(self._tree.body[self.at])
+        return "\n".join(texts)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,11 +111,11 @@ class _Place:
             return f"{ast.unparse(whole.func)}({self.parent.arg}={text})"
         return f"{_short(whole)}: {text}"
 
-    def replaced_in(self, tree: ast.Module, after: ast.AST) -> str:
+    def replaced_in(self, whole: _Whole, after: ast.AST) -> str:
         """The module's source with ``after`` in this place; the tree is left as it was."""
         self._put(ast.fix_missing_locations(ast.copy_location(after, self.node)))
         try:
-            return ast.unparse(tree)
+            return whole.source()
         finally:
             self._put(self.node)
 
@@ -152,9 +168,11 @@ def _is_left_alone(parent: ast.AST, field: str, node: ast.AST) -> bool:
 
 
 def _declares(parent: ast.AST, node: ast.AST) -> bool:
-    """A member of an enumeration, or another name for a type."""
+    """A member of an enumeration, another name for a type, or what a module gives out."""
     if not isinstance(node, ast.Assign):
         return False
+    if _target(node) == "__all__":
+        return True
     if isinstance(parent, ast.ClassDef):
         return isinstance(node.value, ast.Constant)
     return isinstance(parent, ast.Module) and isinstance(node.value, ast.Subscript | ast.BinOp)

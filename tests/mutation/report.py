@@ -94,7 +94,8 @@ def _page(report: Report, folder: Path, tests: Sequence[str]) -> Iterable[str]:
         f"{datetime.now(UTC):%Y-%m-%d}, commit {_commit(folder)}, `make mutants`. Each mutant is the engine with"
         " one small fault: a comparison, a",
         "connective, a constant, a call or a handler left out, arguments mixed up... It is killed when a test fails of",
-        f"{', '.join(f'`{test}`' for test in tests)}.",
+        f"{', '.join(f'`{test}`' for test in tests)}"
+        " (of these, the tests that call the function it lies in).",
         "The score is killed / (mutants - equivalent ones). Who survives is explained below, or the command fails.",
         "",
         "| file | mutants | killed | by time | survived | equivalent | score |",

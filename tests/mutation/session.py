@@ -17,11 +17,20 @@ from enum import StrEnum
 from pathlib import Path
 
 from tests.mutation import trial
+from tests.mutation.calls import Calls
+from tests.mutation.hosts import NOT_REPLACED, Answer, Host
+from tests.mutation.imports import importers_of
 from tests.mutation.mutants import Mutant
 from tests.mutation.trial import Lifeline, Suite
 
 MOST_NOTICED = 3
-"""Tests that noticed mutants like this one, most often first: their files are tried before all others."""
+"""Tests that noticed mutants of the same function, and as many of the same file: they are tried first."""
+
+FIRST_SECONDS = 0.5
+"""Of processor time: as many tests as this lets in are tried before all others, since most of a trial is the
+collecting of tests."""
+
+FIRST_FILES = 3
 
 COPIED = ("shared", "tests", "local", "ops", "functions", "pyproject.toml")
 
@@ -80,11 +89,13 @@ class _Running:
 
 @dataclass
 class Session:
-    """Judges mutants, ``jobs`` at a time. Each meets the test files that are about its module first, and those that
-    noticed its like; all tests only when it survives these, since most of a trial is the collecting of tests.
+    """Judges mutants, ``jobs`` at a time, by the tests that call the function they lie in. Each meets a few of these
+    first, those that noticed its like among them; all of them only when it survives.
 
-    A trial goes round in circles when it uses ``slower`` times the processor time that all tests take
-    without a mutant, and ``grace`` seconds; or waits when it takes three times that by the clock.
+    What lies in a function is tried in a host, which need not import anything anew for it.
+
+    A trial goes round in circles when it uses ``slower`` times the processor time that its tests take
+    without a mutant, and ``grace`` seconds; or waits when it takes ten times that by the clock.
     """
 
     suite: Suite
@@ -93,12 +104,57 @@ class Session:
     grace: float = 20
     lifeline: Lifeline = field(default_factory=Lifeline)
     killers: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
-    seconds: float = 0.0
+    calls: Calls = field(init=False)
+    importers: dict[str, list[str]] = field(init=False)
+    tried: Suite = field(init=False)
 
     def judge(self, mutants: Sequence[Mutant]) -> Iterator[Judged]:
         """In the order in which trials end. Ends those still running when it is left early."""
-        self._try_without()
+        self.importers = importers_of(self.suite.project, self.suite.tests)
+        self._try_without(mutants)
+        trial.prepare(self.calls.foreign)
         gc.freeze()  # what trials share with us they need not look through
+        replaceable, others = list[Mutant](), list[Mutant]()
+        for mutant in mutants:
+            if not self._callers(mutant):
+                yield Judged(mutant, Verdict.SURVIVED)
+            elif self.calls.are_known((mutant.file, mutant.function)):
+                replaceable.append(mutant)
+            else:
+                others.append(mutant)
+        yield from self._judge_in_hosts(replaceable, others)
+        yield from self._judge_anew(others)
+
+    def _judge_in_hosts(self, mutants: Sequence[Mutant], others: list[Mutant]) -> Iterator[Judged]:
+        """Those of functions; to ``others`` go those that cannot be tried in this way."""
+        waiting, busy = list(enumerate(mutants))[::-1], dict[Host, Mutant]()
+        number_of_hosts = min(self.jobs, len(mutants))
+        hosts = [Host(self.tried, mutants, self.lifeline) for _ in range(number_of_hosts)]
+        try:
+            while waiting or busy:
+                for host in [host for host in hosts if host not in busy][: len(waiting)]:
+                    number, mutant = waiting.pop()
+                    busy[host] = mutant
+                    tests = self._in_order(mutant, self._callers(mutant))
+                    host.ask(number, tests, self._most(tests))
+                for host in select.select(list(busy), [], [])[0]:
+                    yield from self._answered(host.answer(), busy.pop(host), others)
+        finally:
+            for host in hosts:
+                host.end()
+
+    def _answered(
+        self, answer: Answer | None, mutant: Mutant, others: list[Mutant]
+    ) -> Iterator[Judged]:
+        if answer is None:
+            raise RunnerFailed(f"{mutant.key}: nobody answers; were the tests collected?")
+        if answer.code == NOT_REPLACED:
+            others.append(mutant)
+        else:
+            yield self._noted(mutant, answer.code, answer.by)
+
+    def _judge_anew(self, mutants: Sequence[Mutant]) -> Iterator[Judged]:
+        """Those that show only when their module is imported."""
         waiting = [(mutant, False) for mutant in reversed(mutants)]
         running = list[_Running]()
         try:
@@ -114,32 +170,61 @@ class Session:
             for one in running:
                 _end(one)
 
-    def _try_without(self) -> None:
-        """The tests as they are must pass; how long they take bounds every trial."""
-        began = time.monotonic()
-        pid, killer = trial.begin(self.suite, None, (), self.lifeline, 3600)
+    def _try_without(self, mutants: Sequence[Mutant]) -> None:
+        """The tests as they are must pass; what each calls, and how long it takes, is kept."""
+        needed = {file for mutant in mutants for file in self.importers.get(mutant.file, ())}
+        self.tried = replace(self.suite, tests=_narrowed(self.suite.tests, needed))
+        pid, killer = trial.begin(self.tried, None, (), self.lifeline, 3600)
         _, status = os.waitpid(pid, 0)
         failed = os.read(killer, 1000).decode()
         os.close(killer)
         if os.waitstatus_to_exitcode(status) != trial.PASSED:
             raise RunnerFailed(f"the tests fail without a mutant: {failed or 'not even collected'}")
-        self.seconds = time.monotonic() - began
+        self.calls = Calls.read(self.suite.project / trial.RECORD)
 
     def _begin(self, mutant: Mutant, whole: bool) -> _Running:
-        of_function, of_file = self.killers[mutant.function], self.killers[mutant.file]
-        first = [name for name, _ in (*of_function.most_common(), *of_file.most_common())]
-        likely = [] if whole else self._likely(mutant, first)
-        suite = replace(self.suite, tests=likely) if likely else self.suite
-        most = self.grace + self.slower * self.seconds
-        pid, killer = trial.begin(suite, mutant, first, self.lifeline, int(most))
-        return _Running(mutant, pid, killer, time.monotonic() + 3 * most, whole=not likely)
+        callers = self._callers(mutant)
+        first = self._first(mutant, callers)
+        chosen = [test for test in callers if test not in set(first)] if whole else first
+        files = list(dict.fromkeys(test.partition("::")[0] for test in chosen))
+        most = self._most(chosen)
+        suite = replace(self.suite, tests=files)
+        pid, killer = trial.begin(suite, mutant, chosen, self.lifeline, int(most))
+        is_last = whole or len(first) == len(callers)
+        return _Running(mutant, pid, killer, time.monotonic() + 10 * most, whole=is_last)
 
-    def _likely(self, mutant: Mutant, first: Sequence[str]) -> list[str]:
-        """Test files that should notice: by what noticed its like, and by their names."""
-        noticed = [name.partition("::")[0] for name in first[:MOST_NOTICED]]
-        named = self.suite.project.glob(f"tests/unit/*/test_*{Path(mutant.file).stem}*.py")
-        files = [*noticed, *(str(file.relative_to(self.suite.project)) for file in named)]
-        return list(dict.fromkeys(files))
+    def _most(self, tests: Sequence[str]) -> float:
+        """Seconds of processor time."""
+        return self.grace + self.slower * sum(self.calls.seconds[test] for test in tests)
+
+    def _callers(self, mutant: Mutant) -> list[str]:
+        where = (mutant.file, mutant.function)
+        return self.calls.of(where, self.importers.get(mutant.file, ()))
+
+    def _in_order(self, mutant: Mutant, callers: Sequence[str]) -> list[str]:
+        """Those that noticed its like, those in files of its module's name, then the quickest."""
+        noticed = [
+            test
+            for place in (f"{mutant.file} {mutant.function}", mutant.file)
+            for test, _ in self.killers[place].most_common(MOST_NOTICED)
+        ]
+        name = f"/test_{Path(mutant.file).stem}"
+        likely = [
+            *(test for test in noticed if test in callers),
+            *(t for t in callers if name in t),
+        ]
+        return list(dict.fromkeys((*likely, *callers)))
+
+    def _first(self, mutant: Mutant, callers: Sequence[str]) -> list[str]:
+        """Few of them."""
+        first, files, seconds = list[str](), set[str](), 0.0
+        for test in self._in_order(mutant, callers):
+            files.add(test.partition("::")[0])
+            seconds += self.calls.seconds[test]
+            if first and (len(files) > FIRST_FILES or seconds > FIRST_SECONDS):
+                break
+            first.append(test)
+        return first
 
     def _ended(self, running: list[_Running]) -> Iterator[tuple[_Running, Judged]]:
         """Waits a moment; a trial's end of its pipe closes when it ends."""
@@ -151,17 +236,30 @@ class Session:
 
     def _verdict(self, one: _Running) -> Judged:
         late = time.monotonic() > one.deadline
-        by = "" if late else os.read(one.killer, 1000).decode()
+        by = "" if late else os.read(one.killer, 1000).decode().partition("\n")[0]
         if late:
             _end(one)
             return Judged(one.mutant, Verdict.TIMEOUT)
         _, status = os.waitpid(one.pid, 0)
         os.close(one.killer)
         code = os.waitstatus_to_exitcode(status)
+        return self._noted(one.mutant, code, by)
+
+    def _noted(self, mutant: Mutant, code: int, by: str) -> Judged:
         if by:
-            for like_it in (one.mutant.function, one.mutant.file):
+            for like_it in (f"{mutant.file} {mutant.function}", mutant.file):
                 self.killers[like_it][by] += 1
-        return Judged(one.mutant, _verdict_of(code, one.mutant), by)
+        return Judged(mutant, _verdict_of(code, mutant), by)
+
+
+def _narrowed(tests: Sequence[str], needed: set[str]) -> list[str]:
+    """The tests that lie in files which are needed; a folder's as its files."""
+    narrowed = list[str]()
+    for test in tests:
+        place = test.partition("::")[0]
+        within = sorted(file for file in needed if file.startswith(f"{place}/"))
+        narrowed.extend(within or ([test] if place in needed else []))
+    return narrowed
 
 
 def _verdict_of(code: int, mutant: Mutant) -> Verdict:

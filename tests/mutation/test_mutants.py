@@ -96,6 +96,11 @@ def test_a_mutant_keeps_its_name_when_lines_move_and_is_never_found_twice() -> N
     assert len({mutant.source for mutant in mutants}) == len(mutants)
 
 
+def test_the_list_of_what_a_module_gives_out_is_left_alone() -> None:
+    """Nothing imports by a star."""
+    assert texts("__all__ = ['a', 'b']") == []
+
+
 def test_what_changes_nothing_is_no_fault() -> None:
     """Two arguments that are the same cannot be mixed up; a number is no other in the same place twice."""
     assert texts("f(a, a)") == ["f(a, a) → removed"]

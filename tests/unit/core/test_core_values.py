@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from sluice.core.budget import Budget
 from sluice.core.errors import InvariantBroken, SettingInvalid
 from sluice.core.keys import StreamKey
-from sluice.core.removal import Missing
+from sluice.core.removal import Brake, Missing
 from sluice.core.slices import Counts
 
 T0 = datetime(2026, 1, 1, tzinfo=UTC)
@@ -93,3 +93,22 @@ def test_counts_that_do_not_add_up_are_a_bug():
 def test_the_brake_allows_twenty_rows_or_two_percent(missing, removed, alive, tripped):
     """What earlier slices of the same reconcile removed counts too, or slicing would defeat it."""
     assert Missing(missing, removed, alive).brake_tripped is tripped
+
+
+@pytest.mark.parametrize(
+    ("brake", "table", "allowed"),
+    [
+        (Brake(), 100, 20),
+        (Brake(), 2000, 40),
+        (Brake(share=0.1), 2000, 200),
+        (Brake(rows=0, share=0), 2000, 0),
+        (Brake(rows=5, share=0.001), 2000, 5),
+        (Brake(rows=100), 2000, 100),
+        (Brake(rows=100), 150, 75),  # never more than half of a table
+        (Brake(rows=100), 30, 20),  # but for the usual 20
+        (Brake(rows=1_000_000, share=0.5), 2000, 1000),
+    ],
+)
+def test_a_brake_may_be_set_and_is_never_off(brake: Brake, table: int, allowed: int) -> None:
+    assert Missing(allowed, 0, table, brake).brake_tripped is False
+    assert Missing(allowed + 1, 0, table, brake).brake_tripped is True

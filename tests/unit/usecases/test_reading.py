@@ -10,7 +10,7 @@ import pytest
 from sluice.core.budget import Budget
 from sluice.core.errors import RequestRefused, VendorThrottled, VendorUnavailable
 from sluice.core.records import Cursor, Page, ReadPages
-from sluice.core.removal import Missing
+from sluice.core.removal import Brake, Missing
 from sluice.core.slices import Outcome
 from sluice.usecases import reconcile
 from sluice.usecases.read_step import read_pages
@@ -116,6 +116,26 @@ def test_one_more_and_nothing_is_removed() -> None:
     assert len(world.stored()) == 60
     assert world.vendor.point_reads == []
     assert "delete brake: 21 of 60" in reports[-1].detail
+
+
+@pytest.mark.parametrize(
+    ("brake", "gone", "left"),
+    [
+        (Brake(share=0.5), 21, 39),
+        (Brake(rows=6), 6, 54),
+        (Brake(rows=5), 6, 60),
+    ],
+)
+def test_a_brake_that_was_set_is_the_one_that_holds(brake: Brake, gone: int, left: int) -> None:
+    """Of this stream, whether higher or lower than the usual."""
+    world = world_without(*ids(gone))
+    world.messages.ask_for_slice(KEY, reason="manual", full_since=world.clock())
+    kit = world.kit(brake_of={KEY: brake}.__getitem__)
+    reports = []
+    while messages := world.messages.take():
+        reports += [world.run(message, kit) for message in messages]
+    assert len(world.stored()) == left
+    assert any("delete brake" in report.detail for report in reports) is (left == 60)
 
 
 def test_a_listing_cut_short_that_claims_to_be_complete_removes_nothing() -> None:
