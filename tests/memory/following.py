@@ -211,8 +211,11 @@ class Marks(Following):
         rests = now - _moment(cursor.get("looked_at")) < timedelta(minutes=1)
         if since is None and rests and not cursor["more"]:
             return None
-        detail = {} if since is None else {"since": since.isoformat()}
-        return ReadDue("marks", WorkList("marks due", IN_SQL_ONLY, {"since": since}), detail)
+        work = WorkList("marks due", IN_SQL_ONLY, {"since": since})
+        if since is None:
+            return ReadDue("marks", work)
+        at_end = {"looked_at": now.isoformat(), "more": False, "full": since.isoformat()}
+        return ReadDue("marks", work, {"since": since.isoformat()}, at_end)
 
     def pages(self, step: ReadPages, cursor: Cursor, budget: Budget) -> Iterator[Page]:
         self.asked.append(step)

@@ -31,13 +31,9 @@ class DaySpan:
     zone: str
 
 
-@dataclass(frozen=True, slots=True)
-class NoteDays:
-    """A step of the engine's own: store the cursor that has noted what was asked for, before a byte of it is
-    read. From there on the message may be lost."""
-
-    cursor: Cursor
-    kind: str = "days_noted"
+DAYS_NOTED = "days_noted"
+"""The kind of the slice that stores a cursor which has noted what was asked for, before a byte of it is read. From
+there on the message may be lost."""
 
 
 @runtime_checkable

@@ -202,12 +202,23 @@ class ReadDue:
     """Next step of a stream: ask the work list, then read what it names as ``ReadPages`` with ``due``.
 
     An empty list is no work: with no run open and nobody asking, nothing is stored; an open run ends. So
-    what else is due comes before it, and the cursor of the pages says when to look again.
+    what else is due comes before it, and the cursor of the pages says when to look again. Where an empty list
+    ends something, as a full read of a list that held just as much as its slices, ``at_end`` is the cursor that
+    says so, and it is stored.
     """
 
     kind: str
     work: WorkList
     detail: Cursor = field(default_factory=dict)
+    at_end: Cursor | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Note:
+    """A step of the engine's own: store a cursor, and nothing else."""
+
+    cursor: Cursor
+    kind: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluice.core.asked_days import NoteDays
 from sluice.core.errors import SluiceError, WaitForVendor
-from sluice.core.records import Derive, ReadPages, Reconcile
+from sluice.core.records import Derive, Note, ReadPages, Reconcile
 from sluice.core.slices import Claim, Draft, run_of
 from sluice.usecases.read_step import Reading
 from sluice.usecases.reconcile import Judgement
+
+CAUGHT_UP = "caught_up"
+"""The kind of a slice that ends a run: nothing more is due."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +74,7 @@ def derive_draft(claim: Claim, step: Derive, slice_id: str) -> Drafted:
     return Drafted(draft)
 
 
-def note_draft(claim: Claim, step: NoteDays, slice_id: str) -> Drafted:
+def note_draft(claim: Claim, step: Note, slice_id: str) -> Drafted:
     """A draft of a cursor only."""
     draft = Draft(slice_id=slice_id, run_id=run_of(claim), kind=step.kind, cursor_after=step.cursor)
     return Drafted(draft)
@@ -84,7 +86,7 @@ def caught_up_draft(claim: Claim, slice_id: str) -> Drafted:
     draft = Draft(
         slice_id=slice_id,
         run_id=run_of(claim),
-        kind="caught_up",
+        kind=CAUGHT_UP,
         cursor_after=claim.cursor,
     )
     return Drafted(draft)

@@ -5,17 +5,18 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sluice.core.asked_days import NoteDays, ReadsDays
+from sluice.core.asked_days import DAYS_NOTED, ReadsDays
 from sluice.core.budget import Budget
 from sluice.core.errors import SettingInvalid, Superseded
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Stream
 from sluice.core.priorities import Priority
-from sluice.core.records import Derive, ReadDue, ReadPages, Reconcile
+from sluice.core.records import Derive, Note, ReadDue, ReadPages, Reconcile
 from sluice.core.slices import Claim, Committed, Draft, Lease, Outcome, SliceReport
 from sluice.messages import SliceMessage
 from sluice.usecases.admission import Place
 from sluice.usecases.draft import (
+    CAUGHT_UP,
     Drafted,
     caught_up_draft,
     derive_draft,
@@ -29,7 +30,7 @@ from sluice.usecases.reconcile import reconcile
 from sluice.usecases.redrive import REDRIVE, redrive_draft
 from sluice.usecases.waiting import ASKED_BY_A_PERSON, wait_of
 
-Doable = ReadPages | Derive | Reconcile | NoteDays
+Doable = ReadPages | Derive | Reconcile | Note
 """A step as it is made: a work list was asked, and named something to read."""
 
 
@@ -59,7 +60,7 @@ class Slice:
             return self._report(Outcome.CAUGHT_UP, claim)
         return self._work(claim, step)
 
-    def _days_to_note(self, claim: Claim) -> NoteDays | None:
+    def _days_to_note(self, claim: Claim) -> Note | None:
         """Days that the message asks for, of which the cursor does not know yet."""
         asked = self.message.asked_days
         if asked is None:
@@ -67,7 +68,7 @@ class Slice:
         if not isinstance(self.stream, ReadsDays):
             raise SettingInvalid(f"from: the stream {claim.key.stream} cannot read certain days")
         cursor = self.stream.with_days(claim.cursor, asked)
-        return None if cursor is None else NoteDays(cursor)
+        return None if cursor is None else Note(cursor, DAYS_NOTED)
 
     def _step(self, claim: Claim) -> Doable | None:
         """What is due, with what a work list names; None when that is nothing.
@@ -81,7 +82,9 @@ class Slice:
         if self.message.reason == REDRIVE:
             return None  # its slice is of rejects, whatever else is due
         due = self.kit.commits.due(claim, step.work, now=now, limit=self.stream.slice_requests)
-        return ReadPages(step.kind, step.detail, due) if due else None
+        if due:
+            return ReadPages(step.kind, step.detail, due)
+        return None if step.at_end is None else Note(step.at_end, CAUGHT_UP)
 
     def _claim(self) -> Claim:
         """Shut every older holder out at the database, before a byte is fetched."""
@@ -172,7 +175,7 @@ class Slice:
                 drafted = reconcile_draft(claim, step, judgement, slice_id)
             case Derive():
                 drafted = derive_draft(claim, step, slice_id)
-            case NoteDays():
+            case Note():
                 drafted = note_draft(claim, step, slice_id)
             case None:
                 # Not asked once more what is due: a work list that was empty may name something by now, and

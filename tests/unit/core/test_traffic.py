@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.core.asked_days import NoteDays
 from sluice.core.errors import InvariantBroken
 from sluice.core.keys import StreamKey
 from sluice.core.slices import (
@@ -101,7 +100,3 @@ def test_what_nobody_measured_took_no_time() -> None:
 
 def test_a_message_that_came_by_no_queue_names_none() -> None:
     assert Delivery("id", "receipt").queue == ""
-
-
-def test_a_slice_that_only_notes_days_says_so() -> None:
-    assert NoteDays({}).kind == "days_noted"

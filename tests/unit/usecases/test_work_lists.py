@@ -136,6 +136,23 @@ def test_a_full_read_asks_for_what_is_not_due(idle: Followers) -> None:
     assert idle.world.run(idle.asking()).outcome is Outcome.CAUGHT_UP
 
 
+def test_a_full_read_of_just_as_many_as_its_slices_hold_is_known_to_be_done(
+    idle: Followers,
+) -> None:
+    """The last slice was full, so there might be more: the list says that there is not, and that is kept."""
+    for record_id in list(idle.tracking)[20:]:
+        del idle.tracking[record_id]
+    moment = idle.world.clock()
+    idle.world.run(idle.asking("manual", full_since=moment))
+    idle.world.drain()
+    assert [(s.kind, s.counts.read) for s in idle.slices[-2:]] == [("marks", 20), ("caught_up", 0)]
+    stored = idle.world.commits.database.streams[MARKS_KEY]
+    assert stored.cursor["full"] == moment.isoformat()
+    assert idle.at_rest()
+    idle.world.clock.advance(seconds=1)
+    assert idle.world.run(idle.asking()).outcome is Outcome.CAUGHT_UP
+
+
 def test_a_redrive_does_not_ask_the_list(marks: Followers) -> None:
     tape = Tape()
     report = marks.world.run(marks.asking("redrive"), tape.before(marks.world))

@@ -96,8 +96,12 @@ class TimelinesStream:
             since = None
         if since is None and read.rests(now, self._settings.timelines_every):
             return None
-        detail = {} if since is None else {"since": since.astimezone(UTC).isoformat()}
-        return ReadDue(NAME, due_timelines(self._settings.timelines_batch, since), detail)
+        due = due_timelines(self._settings.timelines_batch, since)
+        if since is None:
+            return ReadDue(NAME, due)
+        detail = {"since": since.astimezone(UTC).isoformat()}
+        # A last batch that was full says that there may be more; if there is not, all were asked for.
+        return ReadDue(NAME, due, detail, TimelinesCursor(now, full_since=since).as_json())
 
     def pages(self, step: ReadPages, cursor: Cursor, budget: Budget) -> Iterator[Page]:
         """A page for each answer about the work list. The last one says whether the list was full."""

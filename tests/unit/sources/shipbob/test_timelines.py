@@ -220,6 +220,23 @@ def test_a_full_read_is_done_once():
     assert _look(here, dict(stored.cursor), full_since=since + MINUTE) is not None
 
 
+def test_a_list_that_is_empty_ends_a_full_read_and_nothing_else():
+    here = stand()
+    since = START - MINUTE
+    step = _look(here, {"looked_at": START.isoformat(), "more": True}, full_since=since)
+    assert step is not None
+    assert step.at_end is not None
+    assert step.at_end == {
+        "looked_at": here.vendor.clock().isoformat(),
+        "more": False,
+        "full_since": since.isoformat(),
+    }
+    assert _look(here, dict(step.at_end), full_since=since) is None
+    ordinary = _look(here, {})
+    assert ordinary is not None
+    assert ordinary.at_end is None
+
+
 def test_a_full_read_asked_for_ahead_of_our_clock_is_one_of_now():
     """Else no check would ever be late enough, and everybody would be asked again and again."""
     here = stand()
