@@ -5,7 +5,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 UV := $(BIN)/uv
 UV_VERSION := 0.13.8
-PYTEST = $(BIN)/python -m pytest $(if $(SHORT),-m "not long")
+PYTEST = $(BIN)/python -m pytest --durations=20 --durations-min=3 $(if $(SHORT),-m "not long")
 LOCKS := layers/dependencies migrations requirements/dev requirements/sam requirements/emulator
 
 .DEFAULT_GOAL := help
