@@ -107,6 +107,7 @@ def test_what_changes_nothing_is_no_fault() -> None:
     assert len(texts("a = 2 if b else 1")) == len(set(texts("a = 2 if b else 1"))) == 7
 
 
+@pytest.mark.long
 def test_what_a_test_misses_survives_and_what_never_ends_is_killed(suite: Suite) -> None:
     """The test of the rule knows 19 and 21 and not 20; a loop without an end is stopped."""
     session = Session(suite, jobs=2, slower=1, grace=3)

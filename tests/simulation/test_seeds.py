@@ -17,12 +17,21 @@ SEEDS = 300
 BLOCK = 50
 MOST_SEEDS = 1500
 
+EACH_CHANGE = 3
+"""Blocks of seeds that every change is tried with; the others are `make unit`'s."""
+
 NOTICED_AT = {"conditional watermark": 932, "seq": 384}
 """Where a rare misfortune was met last (`sluice-sim --controls`): tried first, since a seed costs a fifth of a second.
 When the universes change, it is met elsewhere."""
 
 
-@pytest.mark.parametrize("block", range(SEEDS // BLOCK))
+@pytest.mark.parametrize(
+    "block",
+    [
+        pytest.param(block, marks=[pytest.mark.long] if block >= EACH_CHANGE else [])
+        for block in range(SEEDS // BLOCK)
+    ],
+)
 def test_no_seed_breaks_anything(block: int) -> None:
     """To replay one: `sluice-sim --seed N` prints its trace."""
     seeds = range(BLOCK * block, BLOCK * (block + 1))
@@ -44,6 +53,7 @@ def test_a_seed_is_the_same_universe_every_time() -> None:
     assert len(first.trace) > 100
 
 
+@pytest.mark.long
 def test_the_universes_meet_every_misfortune() -> None:
     """Deaths at every fault point that the engine has without a database, and all else that is drawn."""
     befell: Counter[str] = Counter()

@@ -61,6 +61,7 @@ def streamed(base_url: str, asked: dict[str, Any]) -> tuple[int, int, int]:
     return lines, size, largest
 
 
+@pytest.mark.long
 @needs_proc
 def test_memory_stays_flat_while_200_000_events_are_streamed(program, address):
     """Sent, cut and counted: sixty megabytes of text pass through a program that does not grow."""
