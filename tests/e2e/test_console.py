@@ -9,6 +9,8 @@ from collections import defaultdict
 from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
+import pytest
+
 from local.bridge.bridge import POLL_S
 from tests.e2e.deployed import Deployed, until
 
@@ -102,6 +104,7 @@ def states(deployed: Deployed) -> dict[str, str]:
     return {alarm["AlarmName"]: alarm["StateValue"] for alarm in alarms}
 
 
+@pytest.mark.long
 def test_an_alarm_rings_and_ends(deployed: Deployed) -> None:
     """A dead letter: the alarm, what the dashboard says; once it is gone, it ends. Pages: ``test_alarms.py``, on a
     stack where nothing else rings."""

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from typing import Any
 
 import psycopg
+import pytest
 from psycopg import sql
 
 from local.postgres import Database, Postgres
@@ -78,6 +79,7 @@ def dead_letters(deployed: Deployed) -> int:
     return int(answer["Attributes"]["ApproximateNumberOfMessages"])
 
 
+@pytest.mark.long
 def test_while_the_database_is_away_the_message_waits(deployed: Deployed) -> None:
     """By our own delay, not through the receive count: nothing fails, nothing becomes a dead letter."""
     key = deployed.add_client("database-away", cars=300)

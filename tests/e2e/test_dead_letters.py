@@ -33,6 +33,7 @@ def hasty(deployed: Deployed) -> Iterator[None]:
         sqs.set_queue_attributes(QueueUrl=queue, Attributes=patient["Attributes"])
 
 
+@pytest.mark.long
 def test_a_poisoned_message_is_found_understood_sent_back_and_thrown_away(
     deployed: Deployed, target: Target
 ) -> None:

@@ -46,6 +46,7 @@ def test_everything_equals_the_vendors_truth(house: House) -> None:
         assert house.deployed.chain_faults(key) == [], key
 
 
+@pytest.mark.long
 def test_a_second_pass_writes_only_what_changed(house: House) -> None:
     """Everything is read again; what is written is what the vendor's truth says is new or other. And once
     more: then nothing is."""

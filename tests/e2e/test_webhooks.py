@@ -176,6 +176,7 @@ def test_pushed_changes_are_in_postgres_within_seconds(
     assert latencies[-1] < LONGEST_S
 
 
+@pytest.mark.long
 def test_a_burst_arrives_whole(shop: Shop, capsys: pytest.CaptureFixture[str]) -> None:
     """Shuffled, each object changed twice and each push sent twice, all at once. At the end all orders stand
     as the vendor has them, and nothing is a dead letter."""
@@ -231,6 +232,7 @@ def test_nothing_else_is_reached(shop: Shop, method: str, path: str) -> None:
     assert answer.status_code in (404, 405)
 
 
+@pytest.mark.long
 def test_a_killed_appliers_push_is_applied_by_the_next(shop: Shop) -> None:
     """Killed while the vendor keeps it waiting: its message comes back when its time would have been over."""
     fault = {"endpoints": ["order"], "probability": 1, "delay_ms": 4000}
