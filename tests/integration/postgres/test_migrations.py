@@ -255,10 +255,13 @@ def test_what_a_killed_run_applied_is_audited_by_the_next(
 def test_a_first_run_that_fails_before_there_is_an_audit_says_why(
     empty: Database, owner: Rows, folder: Path
 ) -> None:
-    _add(folder, "0000_pre_fail.sql", "SELECT no_such_column;")
-    with pytest.raises(SettingInvalid, match="0000_pre_fail"):
+    """What it applied until then is noted by the next, with all else."""
+    third = folder / PRE[2]
+    text = third.read_text(encoding="utf-8")
+    third.write_text("-- migrate:up\nSELECT no_such_column;\n-- migrate:down\n", encoding="utf-8")
+    with pytest.raises(SettingInvalid, match=PRE[2]):
         apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR)
-    (folder / "0000_pre_fail.sql").unlink()
+    third.write_text(text, encoding="utf-8")
     apply_migrations(empty.owner_url, phase="pre", folder=folder, actor=ACTOR)
     assert _audited(owner) == [PRE]
 
