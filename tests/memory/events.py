@@ -44,6 +44,7 @@ class EventVendor:
     began: datetime
     every: timedelta
     latest: timedelta
+    _readable: dict[int, datetime] = field(default_factory=dict, compare=False, repr=False)
 
     def between(self, since: datetime, until: datetime, now: datetime) -> list[int]:
         """Events that occurred in [since, until) and can be read at ``now``."""
@@ -55,10 +56,13 @@ class EventVendor:
         return self.began + number * self.every
 
     def readable_at(self, number: int) -> datetime:
-        """One in eight is late, by any time up to ``latest``."""
-        drawn = self._drawn(number, "late")
-        late = self.latest * (drawn % 1000 / 1000) if drawn % 8 == 0 else timedelta(0)
-        return self.occurred_at(number) + late
+        """One in eight is late, by any time up to ``latest``. Remembered: it is asked for all the time."""
+        readable = self._readable.get(number)
+        if readable is None:
+            drawn = self._drawn(number, "late")
+            late = self.latest * (drawn % 1000 / 1000) if drawn % 8 == 0 else timedelta(0)
+            readable = self._readable[number] = self.occurred_at(number) + late
+        return readable
 
     def fact(self, number: int) -> Fact:
         amount = self._drawn(number, "amount") % 9 + 1

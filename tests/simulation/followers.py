@@ -35,10 +35,15 @@ class FollowersSide:
 
 @dataclass
 class FollowersOracle:
-    """Derived rows say what the rows say, at every moment: nobody sees the one without the other."""
+    """Derived rows say what the rows say, at every moment: nobody sees the one without the other.
+
+    But where the database ``lost`` commits: who asked for a mark before may store it while its thing is not
+    back yet. It is tracked with the thing, and true again once it was looked at anew.
+    """
 
     commits: MemoryCommits
     side: FollowersSide
+    lost: bool = False
 
     def faults(self) -> Iterator[str]:
         database = self.commits.database
@@ -57,10 +62,13 @@ class FollowersOracle:
             if at.alive != (things[record_id].deleted_at is None):
                 yield f"D1: {record_id} is tracked as {at}, its row says otherwise"
         for record_id, row in marks.items():
-            if record_id not in tracking:
+            tracked = tracking.get(record_id)
+            if self.lost and (tracked is None or tracked.checked_at is None):
+                continue
+            if tracked is None:
                 yield f"D1: the mark of {record_id} is stored, and nobody tracks it"
             else:
-                yield from _mark_faults(record_id, row, tracking[record_id])
+                yield from _mark_faults(record_id, row, tracked)
 
     def _owner_faults(self, database: MemoryDatabase, owners: dict[str, str]) -> Iterator[str]:
         """Each charge gets its owner once; the log's numbers are those of the derived rows."""

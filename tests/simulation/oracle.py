@@ -55,6 +55,7 @@ class Oracle:
         """Postgres lost commits: what was seen may go back, once, and watermarks lead until repaired.
         Who is ``in_flight`` may have committed before, and still write that into a watermark."""
         self.in_flight, self.fell_back = in_flight, True
+        self.followers.lost = True
         self.seen.clear()
         self.sums.clear()
         self.fences.clear()

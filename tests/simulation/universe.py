@@ -51,6 +51,9 @@ INVOCATION = timedelta(seconds=60)
 TICK = timedelta(seconds=50)
 MOST_WORKERS = 4
 STEPS = 350
+LATE = [timedelta(seconds=late) for late in (0, 0, 10, 90)]
+"""How late a queue may give out what is due. Also saves turns: who is in line asks every few seconds."""
+
 MOST_STEPS_TO_REST = 30_000
 """Many: while a dead worker's place at the desk lasts, a minute, whoever waits for it asks again and again, as
 slices take no time here."""
@@ -64,13 +67,13 @@ class Universe:
 
     seed: int
     guards: Guards = field(default_factory=Guards)
-    trace: list[str] = field(default_factory=list)
     calm: bool = False
     mortal: bool = True
 
     def __post_init__(self) -> None:
         self.random = Random(self.seed)  # noqa: S311  # repeatable
         self.now = START
+        self._noted: list[tuple[datetime, str]] = []
         versioned, forgetful = self.random.random() < 0.5, self.random.random() < 0.2
         forgetful = forgetful or self.guards.always_forgetful
         self.things = ThingsSide(self.random, versioned, forgetful)
@@ -126,7 +129,12 @@ class Universe:
             actor.kill()
 
     def note(self, text: str) -> None:
-        self.trace.append(f"{self.now:%H:%M:%S} {text}")
+        self._noted.append((self.now, text))
+
+    @property
+    def trace(self) -> list[str]:
+        """What happened, line by line."""
+        return [f"{at:%H:%M:%S} {text}" for at, text in self._noted]
 
     def _something_happens(self) -> None:
         happening = self.random.choices(
@@ -156,7 +164,7 @@ class Universe:
             self.oracle.look()
             next_at = self.queue.next_in_sight_at()
             if next_at is not None:
-                self.now = max(self.now, next_at)
+                self.now = max(self.now, next_at) + self.random.choice(LATE)
                 self._receive()
             elif self._is_at_rest():
                 return

@@ -6,6 +6,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+import orjson
 import pytest
 
 from benchmarks.mixpanel import events
@@ -118,8 +119,8 @@ def test_a_batch_has_its_subscribers_and_events_and_no_other_batch_has_them() ->
     one, other = list(batch(1, 3, 4)), list(batch(2, 3, 4))
     ids = {read_event(each, UTC_CLOCK).record.id for each in one + other}
     assert len(ids) == 24
-    records = [read_event(each, UTC_CLOCK).record for each in one]
-    gains = gained(values_of(each, UTC_CLOCK, DEFAULT) for each in records)
+    rows = [values_of(read_event(each, UTC_CLOCK).record, UTC_CLOCK, DEFAULT) for each in one]
+    gains = gained((who, at, orjson.loads(effects)) for _, who, at, _, _, effects in rows)
     assert [len(gain.times) for gain in gains.values()] == [4, 4, 4]
     assert sum(sum(g.counters.values()) + len(g.flags) for g in gains.values()) >= 9
 
