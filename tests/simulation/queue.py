@@ -15,6 +15,8 @@ from tests.memory.messages import MemoryMessages
 
 VISIBILITY = timedelta(minutes=6)
 MOST_RECEIVES = 5
+LATE = [timedelta(seconds=late) for late in (0, 0, 10, 90)]
+"""How late a message in sight may be received. Also saves turns: who waits in line asks every few seconds."""
 
 
 @dataclass(eq=False)
@@ -85,5 +87,7 @@ class SliceQueue:
         self.waiting.append(Waiting(chosen.message, late, chosen.message_id))
         return chosen.message
 
-    def next_in_sight_at(self) -> datetime | None:
-        return min((each.visible_at for each in self.waiting), default=None)
+    def next_given_out_at(self) -> datetime | None:
+        """When what is in sight first is received: then, or later."""
+        first = min((each.visible_at for each in self.waiting), default=None)
+        return None if first is None else first + self._random.choice(LATE)

@@ -51,12 +51,8 @@ INVOCATION = timedelta(seconds=60)
 TICK = timedelta(seconds=50)
 MOST_WORKERS = 4
 STEPS = 350
-LATE = [timedelta(seconds=late) for late in (0, 0, 10, 90)]
-"""How late a queue may give out what is due. Also saves turns: who is in line asks every few seconds."""
-
 MOST_STEPS_TO_REST = 30_000
-"""Many: while a dead worker's place at the desk lasts, a minute, whoever waits for it asks again and again, as
-slices take no time here."""
+"""Many: slices take no time here, and while a dead worker's place at the desk lasts, its heir asks again and again."""
 CADENCE = timedelta(minutes=10)
 KEYS = (THINGS_KEY, EVENTS_KEY, MARKS_KEY, CHARGES_KEY)
 
@@ -162,9 +158,9 @@ class Universe:
                 self._step()
                 continue
             self.oracle.look()
-            next_at = self.queue.next_in_sight_at()
+            next_at = self.queue.next_given_out_at()
             if next_at is not None:
-                self.now = max(self.now, next_at) + self.random.choice(LATE)
+                self.now = max(self.now, next_at)
                 self._receive()
             elif self._is_at_rest():
                 return
