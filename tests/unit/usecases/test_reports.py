@@ -33,6 +33,13 @@ def test_a_slice_without_a_note_has_nothing_to_add(world: World) -> None:
     assert (report.outcome, report.key, report.detail) == (Outcome.CAUGHT_UP, KEY, "")
 
 
+def test_a_committed_slice_is_named_as_the_log_names_it(world: World) -> None:
+    report = world.run()
+    (logged,) = world.commits.database.log[KEY]
+    assert report.slice_id
+    assert (report.slice_id, report.seq) == (logged.link.slice_id, logged.link.seq)
+
+
 def test_who_is_told_to_wait_learns_until_when(world: World) -> None:
     world.vendor.script = [VendorThrottled("429", retry_after=timedelta(minutes=5))]
     world.run()
