@@ -47,7 +47,7 @@ VARIABLES = {DeadQueue.SLICES: "SLUICE_DLQ_URL", DeadQueue.PUSHES: "SLUICE_PUSH_
 @dataclass(frozen=True, slots=True)
 class DeadLetter:
     """A message that nobody could work on. ``key`` and ``asks`` are None where it cannot be read; ``fault`` says
-    why not. ``receives`` counts looks as well."""
+    why not. ``scope`` is whose it is where it is of no stream. ``receives`` counts looks as well."""
 
     queue: DeadQueue
     id: str
@@ -58,6 +58,7 @@ class DeadLetter:
     group: str | None = None
     came_from: str | None = None
     key: StreamKey | None = None
+    scope: str | None = None
     asks: str | None = None
     event_id: str | None = None
     is_backfill: bool = False
@@ -65,7 +66,7 @@ class DeadLetter:
 
     @property
     def stream(self) -> str:
-        return str(self.key) if self.key else NOBODY
+        return str(self.key) if self.key else self.scope or NOBODY
 
 
 @dataclass(frozen=True, slots=True)
@@ -280,7 +281,8 @@ def _slice_of(body: str) -> dict[str, Any]:
 def _push_of(body: str) -> dict[str, Any]:
     secret = SecretMessage.found_in(body)
     if secret is not None:
-        return {"asks": f"a note that {secret.secret_unreadable} could not be read"}
+        asks = f"a note that {secret.secret_unreadable} could not be read"
+        return {"scope": secret.scope, "asks": asks}
     message = ApplyMessage.model_validate_json(body)
     what = message.topic or "row"
     return {

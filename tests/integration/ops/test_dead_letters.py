@@ -106,6 +106,22 @@ def test_dead_letters_are_listed_and_left_there(
     assert sluice.printed("dlq", "--limit", "1").splitlines()[-1].startswith("there are more than")
 
 
+def test_a_note_that_a_secret_is_unreadable_says_which_and_whose(
+    queues: Queues, sluice: Command
+) -> None:
+    """It is of no stream, and can be read all the same."""
+    note = {
+        "secret_unreadable": "sluice/vendors/ridge/shipbob", "scope": "ridge#shipbob",
+        "why": "SecretMissing", "actor": "webhook",
+    }  # fmt: skip
+    queues.bury(note, queue="SLUICE_PUSH_DLQ_URL", group="ridge")
+    (told,) = json.loads(sluice.printed("dlq", "list", "--json"))
+    assert (told["stream"], told["fault"]) == ("ridge#shipbob", None)
+    assert told["asks"] == "a note that sluice/vendors/ridge/shipbob could not be read"
+    assert sluice.run("dlq", "redrive", "--yes")[0] == 0
+    assert [json.loads(body) for body in queues.bodies("SLUICE_PUSH_QUEUE_URL")] == [note]
+
+
 def test_one_is_shown_whole_and_its_secrets_masked(queues: Queues, sluice: Command) -> None:
     """By the first letters of its id; a letter that nobody can read is shown all the same."""
     letter = queues.bury('{"client_id": "x", "api_key": "hunter22", "n": 1')
