@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Callable, Mapping
 
+from local.processes import StackFailed
 from tests.chaos.breakers import Breaker
 from tests.chaos.controls import CONTROLS
 from tests.chaos.kinds import kinds
@@ -135,15 +136,20 @@ def _stretched() -> list[str]:
 
 
 def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
-    """Rounds until it is over; what did not hold."""
-    number = 0
-    while not watch.is_over(rounds):
-        number += 1
-        _tell(rounds.play(number, poller))
+    """Rounds until it is over, or the stand itself fails; what did not hold."""
+    broken = []
+    try:
+        while not watch.is_over(rounds):
+            _tell(rounds.play(len(rounds.done) + 1, poller))
+    except StackFailed as error:
+        broken = [
+            f"round {len(rounds.done) + 1}: the stand failed, nothing was played after it: {error}"
+        ]
+        say(f"VIOLATION {broken[0]}")
     counts = rounds.stand.tally.counts
     for name in sorted(counts):
         say(f"  {name}: {counts[name]:,}")
-    violations = [
+    violations = broken + [
         f"round {each.number} seed {each.seed} {'+'.join(each.kinds)}: {line}"
         for each in rounds.done
         for line in each.violations

@@ -14,7 +14,7 @@ import pytest
 from local import pgbouncer
 from sluice.core.errors import DatabaseUnavailable
 from sluice.postgres.connection import PostgresConnection
-from tests.chaos.database import ChaosDatabase
+from tests.chaos.database import STANDS_STILL_S, ChaosDatabase, wait_for_replay
 from tests.chaos.tcp_proxy import TcpProxy
 
 PATIENCE_S = 20.0
@@ -168,6 +168,22 @@ def test_a_failover_loses_what_its_replica_never_received(
     assert database.incarnation == before + 1
     assert database.server.port != port
     assert 1 <= committed(database, "failover") <= len(acknowledged) - 4  # one may be unanswered
+
+
+def test_a_record_that_was_cut_in_the_middle_is_not_waited_for() -> None:
+    """Received and never replayed: replay stands still where the last whole record ended."""
+    places = iter(["0/10", "0/20", "0/20"])
+    asked = []
+
+    def ask() -> tuple[bool, str]:
+        asked.append(next(places, "0/20"))
+        return False, asked[-1]
+
+    began = time.monotonic()
+    wait_for_replay(ask)
+    assert STANDS_STILL_S <= time.monotonic() - began < PATIENCE_S
+    assert len(asked) > 3
+    wait_for_replay(lambda: (True, "0/30"))
 
 
 def commit_until(worker: PostgresConnection, made: list[str], stop: threading.Event) -> None:
