@@ -71,6 +71,14 @@ def test_one_sent_back_by_its_clients_desk_keeps_priority_ticket_and_turn(world:
     assert back.delay >= timedelta(seconds=1)
 
 
+def test_one_that_is_let_in_gives_its_ticket_up(world: World) -> None:
+    """Else a client's requests would be refused once ten of them were served."""
+    desks = ClientDesks(world.book, world.clock, DeskRules(most_tickets=1))
+    assert desks.take_ticket("acme", "t1")
+    world.run(asking("manual", ticket="t1"), replace(world.kit(), desks=desks))
+    assert desks.take_ticket("acme", "t2")
+
+
 def test_one_that_the_desk_could_not_answer_keeps_its_turn(world: World) -> None:
     message = asking(waiting=Waiting(world.clock(), 3), ticket="t1")
     kit = replace(world.kit(), desks=ClientDesks(_Away(), world.clock))

@@ -89,6 +89,14 @@ def test_a_run_paused_in_its_middle_goes_on_at_the_tick_after_the_resume() -> No
     assert stand.world.vendor.pages_read == 10
 
 
+def test_who_is_paused_learns_by_whom() -> None:
+    stand = Steered()
+    steer.pause(stand.person(), SCOPE)
+    report = stand.world.run()
+    assert (report.outcome, report.key) == (Outcome.PAUSED, KEY)
+    assert report.detail == "acme by a person"
+
+
 def test_a_worker_that_knew_the_pause_does_not_throw_away_what_is_sent_after_the_resume() -> None:
     """Else the stream would wait a day for its next beat."""
     stand = Steered()
