@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, quantiles
 
 from benchmarks.simulated_queue import Asked, Circumstances, Done, Simulation
-from sluice.core.desk import DeskRules
+from sluice.core.desk.admitting import DeskRules
 from sluice.core.priorities import Priority
 from tests.provenance import RESULTS, commit, machine, moment
 
@@ -221,7 +221,7 @@ def _page(found: Mapping[str, object], outcomes: Sequence[Outcome], goals: Seque
             f"{found['date']}, commit {found['commit']}, `{found['command']}`, {found['machine']}."
             " Raw numbers: `fairness.json`.",
             "",
-            "Simulated, in virtual time: the real desk (`core/desk.py`) over a book in memory,"
+            "Simulated, in virtual time: the real desk (`core/desk/admitting.py`) over a book in memory,"
             f" {given.workers} workers, one client with",
             f"{QUEUED:,} slices queued at once (each a stream of its own), {OTHERS} others with a slice every"
             f" {EVERY_S} s. Assumed: a slice",

@@ -24,7 +24,7 @@ from rich.table import Table
 from local import postgres
 from local.places import PROJECT
 from sluice.core.keys import StreamKey
-from sluice.core.stream_history import RUNS_KEPT, Topic
+from sluice.core.overview.stream_history import RUNS_KEPT, Topic
 from sluice.postgres import overview_queries as queries
 from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.migrations import apply_migrations

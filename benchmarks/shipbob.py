@@ -19,7 +19,7 @@ from benchmarks.shipbob_stage import ANSWER_MS, CADENCE_S, ORDERS, WORLD, ShipBo
 from local.places import PROJECT, Places
 from local.stack import Stack
 from local.vendors.shipbob.control import ShipBobControl
-from ops.demo_pushes import middle_and_most
+from ops.demo.pushes import middle_and_most
 from tests.e2e.deployed import Deployed
 from tests.provenance import RESULTS, commit, machine, moment
 

@@ -10,9 +10,9 @@ from typing import Any
 
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import MerchantSpec, NewWorld
-from ops.demo_pushes import push_and_watch, seen_at
-from ops.shipbob_subscriptions import ShipBobSubscriptions
-from ops.webhooks import SigningSecrets, accounts_of, ensure
+from ops.demo.pushes import push_and_watch, seen_at
+from ops.webhooks.shipbob import ShipBobSubscriptions
+from ops.webhooks.wanted import SigningSecrets, accounts_of, ensure
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import RegistryEntry
 from sluice.dynamo.steering import DynamoSteering

@@ -14,7 +14,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from sluice.core.desk import ComeBack, DeskRules, Waiting
+from sluice.core.desk.admitting import ComeBack, DeskRules, Waiting
 from sluice.core.priorities import Priority
 from sluice.usecases.admission import ClientDesks
 from tests.memory.book import MemoryBook

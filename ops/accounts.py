@@ -11,13 +11,13 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from ops.terminal import printable
-from sluice.core.account_pages import clear, read_page
-from sluice.core.accounts import MILLISECOND, TOLD_FOR_MS, AccountPage
 from sluice.core.errors import SettingInvalid, SluiceError, StreamUnknown
 from sluice.core.keys import StreamKey
+from sluice.core.limits.accounts import MILLISECOND, TOLD_FOR_MS, AccountPage
+from sluice.core.limits.pages import clear, read_page
+from sluice.core.limits.rates import RateLimit, used_in_window
 from sluice.core.ports import Book
-from sluice.core.rates import RateLimit, used_in_window
-from sluice.core.steering import Audit, Change
+from sluice.core.steering.ports import Audit, Change
 from sluice.usecases.steer import MOST_WHY
 
 PREFIX = "account#"

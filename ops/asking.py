@@ -14,7 +14,7 @@ from sluice.core.asked_days import AskedDays
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages
 from sluice.core.priorities import Priority
-from sluice.core.switches import SUBJECT, Pause, SwitchBoard
+from sluice.core.steering.switches import SUBJECT, Pause, SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.usecases.admission import ClientDesks
 

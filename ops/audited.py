@@ -10,7 +10,7 @@ import psycopg
 
 from ops.callers import caller
 from ops.target import Target
-from sluice.core.steering import Change
+from sluice.core.steering.ports import Change
 from sluice.postgres.audit import PostgresAudit
 
 EVERYTHING = "*"

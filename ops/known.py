@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from collections.abc import Collection, Sequence
 
-from ops.clients import Registry
+from ops.clients.registry import Registry
 from sluice.core.errors import StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import RegistryEntry

@@ -12,7 +12,7 @@ from ops.sheets import Sheet, column
 from sluice.core.errors import SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages, StaleLease
-from sluice.core.steering import Audit, Change
+from sluice.core.steering.ports import Audit, Change
 
 BREAK = "break lease"
 LONGEST = timedelta(days=1)

@@ -9,9 +9,9 @@ from datetime import UTC, datetime
 
 from ops.target import Target
 from sluice.core.errors import SluiceError
-from sluice.core.overview import Overview
-from sluice.core.steering import BookSwitches
-from sluice.core.switches import SwitchBoard
+from sluice.core.overview.picture import Overview
+from sluice.core.steering.ports import BookSwitches
+from sluice.core.steering.switches import SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from ops.run_figures import Connection
+from ops.runs.figures import Connection
 from ops.sheets import Sheet, column
 
 _LIST = """

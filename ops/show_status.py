@@ -10,8 +10,8 @@ from typing import Any
 
 from ops.sheets import Sheet, column
 from ops.terminal import printable
-from sluice.core.overview import CLOSED, Finding, Overview, RunView, State, StreamView
-from sluice.core.wording import duration
+from sluice.core.overview.picture import CLOSED, Finding, Overview, RunView, State, StreamView
+from sluice.core.overview.wording import duration
 
 NOTHING = "-"
 BAR = 10

@@ -12,8 +12,8 @@ from ops.durations import duration_text
 from ops.sheets import Sheet, column
 from ops.terminal import printable
 from sluice.core.keys import StreamKey
-from sluice.core.scopes import EVERYTHING, Scope
-from sluice.core.switches import Cadence, Pause, SwitchBoard
+from sluice.core.steering.scopes import EVERYTHING, Scope
+from sluice.core.steering.switches import Cadence, Pause, SwitchBoard
 from sluice.postgres.audit import AuditRow
 from sluice.usecases.steer import Steered
 

@@ -18,10 +18,10 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 
-from sluice.core.accounts import AccountRules
 from sluice.core.budget import Budget
 from sluice.core.errors import RetryLater, WaitForVendor
-from sluice.core.rates import RateLimit
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.rates import RateLimit
 from sluice.dynamo.book import DynamoBook
 from sluice.observability import aws_calls
 from sluice.sources.connections import VendorConnections

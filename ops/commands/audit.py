@@ -15,7 +15,7 @@ from ops.failures import CommandFailed
 from ops.show_switches import audit_json, audit_sheet
 from ops.target import Target, find_target
 from ops.terminal import open_console
-from sluice.core.switches import SUBJECT, Recorded, SwitchBoard
+from sluice.core.steering.switches import SUBJECT, Recorded, SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.postgres.audit import PostgresAudit, Verified
 

@@ -12,8 +12,8 @@ from typing import Annotated
 import typer
 
 from ops.audited import note
-from ops.clients import Change, change_lines, changes, entries_of, entry_json, entry_lines
-from ops.clients_file import Allowed, read_clients_file, stream_settings
+from ops.clients.file import Allowed, read_clients_file, stream_settings
+from ops.clients.registry import Change, change_lines, changes, entries_of, entry_json, entry_lines
 from ops.commands.teaching import examples
 from ops.failures import FAILED
 from ops.target import Target, find_target

@@ -14,7 +14,7 @@ from ops.callers import caller
 from ops.commands.groups import Lists
 from ops.commands.teaching import examples
 from ops.completion import client_names, stream_names
-from ops.dead_letters import (
+from ops.dead_letters.letters import (
     DeadLetter,
     DeadLetters,
     DeadQueue,
@@ -23,12 +23,12 @@ from ops.dead_letters import (
     one_letter,
     send_all_back,
 )
-from ops.show_dead_letters import kept_of, letter_json, letters_sheet, meant_lines
+from ops.dead_letters.sheet import kept_of, letter_json, letters_sheet, meant_lines
+from ops.dead_letters.why import errors_of_runs, logged_failure
 from ops.target import Target, find_target
 from ops.terminal import open_console, printable
-from ops.why_dead import errors_of_runs, logged_failure
 from sluice.core.errors import SettingInvalid, SluiceError
-from sluice.core.steering import Change
+from sluice.core.steering.ports import Change
 from sluice.postgres.audit import PostgresAudit
 
 DISCARD, REDRIVE = "discard dead letter", "redrive dead letters"

@@ -9,12 +9,12 @@ from typing import Annotated
 import typer
 
 from ops.commands.teaching import examples
-from ops.explain_connectors import CONNECTORS
-from ops.explain_indexes import declared_here, found_indexes, index_faults, tables_of
-from ops.explain_plans import explain
-from ops.explain_queries import ENGINE
-from ops.explain_sheet import LEGEND, closing_line, explained_sheet, fault_lines
-from ops.explain_watch import WATCH
+from ops.explain.connectors import CONNECTORS
+from ops.explain.indexes import declared_here, found_indexes, index_faults, tables_of
+from ops.explain.plans import explain
+from ops.explain.queries import ENGINE
+from ops.explain.sheet import LEGEND, closing_line, explained_sheet, fault_lines
+from ops.explain.watch import WATCH
 from ops.failures import FAILED
 from ops.target import find_target
 from ops.terminal import open_console

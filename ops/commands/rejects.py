@@ -15,11 +15,11 @@ from ops.known import check_client
 from ops.rejects import list_rejects, one_reject, open_rejects, reject_sheet
 from ops.target import Target, find_target
 from ops.terminal import open_console
-from sluice.core.acting import Action
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
-from sluice.core.steering import Change
+from sluice.core.steering.acting import Action
+from sluice.core.steering.ports import Change
 from sluice.postgres.audit import PostgresAudit
 
 app = typer.Typer(

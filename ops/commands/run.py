@@ -10,10 +10,10 @@ import typer
 
 from ops.commands.groups import Shows
 from ops.commands.teaching import examples
-from ops.run_figures import Connection, RunFigures, read_runs, server_now
-from ops.run_times import RunTimes, read_slices, read_times, run_ids_like
-from ops.show_runs import plain_line, remarks
-from ops.show_times import derived_lines, endpoints_sheet, run_lines, slices_sheet
+from ops.runs.figures import Connection, RunFigures, read_runs, server_now
+from ops.runs.sheets import plain_line, remarks
+from ops.runs.times import RunTimes, read_slices, read_times, run_ids_like
+from ops.runs.times_sheet import derived_lines, endpoints_sheet, run_lines, slices_sheet
 from ops.target import find_target
 from ops.terminal import open_console
 from sluice.core.errors import SettingInvalid

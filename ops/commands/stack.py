@@ -24,7 +24,7 @@ def up() -> None:
     """
     # Here and not above: the embedded stack is not installed where only AWS is operated.
     from local.stack import Stack
-    from ops.demo import stack_failures
+    from ops.demo.course import stack_failures
 
     console, stack = open_console(), Stack()
     with stack_failures():
@@ -65,7 +65,7 @@ def demo(
     Exits with 3 when a run did not complete, with 4 when a check or an acceptance target was missed.
     Ctrl-C stops it and takes everything down.
     """
-    from ops.demo import run_demo  # see up()
+    from ops.demo.course import run_demo  # see up()
 
     result = run_demo(cars, open_console(), writable(json_path), keep=keep)
     if result.exit_code:

@@ -19,7 +19,7 @@ from ops.show_status import plain_lines, status_json, status_lines, streams_shee
 from ops.target import Target, find_target
 from ops.terminal import open_console
 from sluice.core.errors import SettingInvalid
-from sluice.core.overview import Overview
+from sluice.core.overview.picture import Overview
 
 EVERY_S = 5.0
 

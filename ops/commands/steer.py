@@ -26,8 +26,8 @@ from ops.target import Target, find_target
 from ops.terminal import open_console
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
-from sluice.core.scopes import Scope, known_scope
-from sluice.core.switches import SUBJECT, SwitchBoard
+from sluice.core.steering.scopes import Scope, known_scope
+from sluice.core.steering.switches import SUBJECT, SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.steering import DynamoSteering
 from sluice.postgres.audit import PostgresAudit

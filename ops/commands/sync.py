@@ -13,29 +13,29 @@ from typing import Annotated, Any
 import typer
 from rich.console import Console
 
-from ops.acceptance import Check, check_line, check_runs, exit_code_of
 from ops.asking import Asked, ask, board_of, desks_of
 from ops.audited import note
-from ops.clients_file import Acceptance, Allowed, read_clients_file
+from ops.clients.file import Acceptance, Allowed, read_clients_file
 from ops.commands.options import writable
 from ops.commands.teaching import examples
 from ops.completion import client_names, client_or_stream_names
 from ops.days import asked_days, span_line, spans_of
-from ops.follow import SystemTime, Watch, follow
 from ops.known import check_client, stream_keys
 from ops.memory import WorkerMemory, memory_line, memory_of
-from ops.progress import screen_for
-from ops.run_figures import Connection, RunFigures, read_runs, server_now
-from ops.run_times import read_times
-from ops.show_runs import closing_sheet, remarks, sum_line
+from ops.runs.acceptance import Check, check_line, check_runs, exit_code_of
+from ops.runs.figures import Connection, RunFigures, read_runs, server_now
+from ops.runs.follow import SystemTime, Watch, follow
+from ops.runs.progress import screen_for
+from ops.runs.sheets import closing_sheet, remarks, sum_line
+from ops.runs.times import read_times
+from ops.runs.times_sheet import client_lines, times_sheet
 from ops.show_switches import paused_lines
-from ops.show_times import client_lines, times_sheet
 from ops.target import Target, find_target
 from ops.terminal import open_console
-from sluice.core.acting import Action
 from sluice.core.asked_days import AskedDays
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
+from sluice.core.steering.acting import Action
 
 
 def sync(

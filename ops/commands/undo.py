@@ -10,7 +10,7 @@ import typer
 
 from ops.callers import caller
 from ops.commands.teaching import examples
-from ops.run_times import run_ids_like
+from ops.runs.times import run_ids_like
 from ops.target import Target, find_target
 from ops.terminal import open_console
 from sluice.core.errors import SettingInvalid

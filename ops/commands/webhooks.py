@@ -11,21 +11,21 @@ from typing import Annotated
 import typer
 from rich.console import Console
 
-from ops import webhooks_by_hand as by_hand
 from ops.asking import board_of
 from ops.audited import note
 from ops.callers import caller
 from ops.commands.teaching import examples
 from ops.completion import client_names
-from ops.dead_letters import DeadLetters, DeadQueue
+from ops.dead_letters.letters import DeadLetters, DeadQueue
 from ops.durations import HOW_TO_WRITE, read_duration
 from ops.failures import CommandFailed
 from ops.known import check_client
-from ops.replay import act, plan_replay, replay_lines, unapplied
-from ops.shipbob_subscriptions import ShipBobSubscriptions
 from ops.target import Target, find_target
 from ops.terminal import open_console, printable
-from ops.webhooks import (
+from ops.webhooks import by_hand
+from ops.webhooks.replay import act, plan_replay, replay_lines, unapplied
+from ops.webhooks.shipbob import ShipBobSubscriptions
+from ops.webhooks.wanted import (
     Account,
     SigningSecrets,
     Subscriptions,

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from ops.asking import board_of
 from ops.doctor.diagnosis import Diagnosis, Says
 from ops.doctor.patient import Patient
-from sluice.core.scopes import EVERYTHING
+from sluice.core.steering.scopes import EVERYTHING
 
 
 def pauses(patient: Patient) -> Iterator[Diagnosis]:

@@ -9,7 +9,7 @@ from typing import Any, Literal, Self
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from sluice.core.asked_days import AskedDays
-from sluice.core.desk import Waiting
+from sluice.core.desk.admitting import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
 from sluice.core.records import PushEvent, Record, Reject

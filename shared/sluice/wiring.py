@@ -22,16 +22,16 @@ from typing import Any
 import boto3
 from botocore.config import Config
 
-from sluice.core.breaker import BreakerRules
-from sluice.core.desk import DeskRules
+from sluice.core.desk.admitting import DeskRules
 from sluice.core.errors import RetryLater, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
-from sluice.core.overview import Overview
+from sluice.core.limits.breaker import BreakerRules
+from sluice.core.overview.picture import Overview
 from sluice.core.ports import Stream
 from sluice.core.priorities import Priority
 from sluice.core.slices import Delivery, Outcome, SliceReport
 from sluice.core.spreading import Spread
-from sluice.core.steering import BookSwitches
+from sluice.core.steering.ports import BookSwitches
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.leases import DynamoLeaseStore
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry

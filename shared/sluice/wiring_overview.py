@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from sluice.core.budget import Clock
-from sluice.core.overview import DEAD_LETTERS, DEAD_PUSHES
-from sluice.core.stream_history import Histories, WatchedStream
-from sluice.core.switches import SwitchBoard
+from sluice.core.overview.picture import DEAD_LETTERS, DEAD_PUSHES
+from sluice.core.overview.stream_history import Histories, WatchedStream
+from sluice.core.steering.switches import SwitchBoard
 from sluice.dynamo.account_pages import DynamoAccountPages
 from sluice.dynamo.leases import DynamoLeaseStore
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry

@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any
 
 from sluice import wiring
-from sluice.core.acting import Done
+from sluice.core.steering.acting import Done
 from sluice.dynamo.steering import DynamoSteering
 from sluice.pages.wanted import actor_of, read_wanted
 from sluice.postgres.audited import KeptAudit

@@ -17,10 +17,10 @@ from local.console.dashboard import STATIC
 from local.console.server import ours_only
 from local.console.status import Widget, routes_of
 from local.deploy import STACK
-from sluice.core.acting import Done
 from sluice.core.keys import StreamKey
-from sluice.core.overview import Overview, RunView
-from sluice.core.run_details import RunDetails
+from sluice.core.overview.picture import Overview, RunView
+from sluice.core.overview.run_details import RunDetails
+from sluice.core.steering.acting import Done
 from sluice.pages.wanted import read_wanted
 from sluice.usecases.show_status import Kit, show, show_done
 from tests.unit.pages import pictures

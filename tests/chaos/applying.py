@@ -8,7 +8,7 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.core.slices import Delivery
-from sluice.core.steering import BookSwitches
+from sluice.core.steering.ports import BookSwitches
 from sluice.dynamo.book import DynamoBook
 from sluice.messages import ApplyMessage
 from sluice.postgres.inbox import PostgresInbox

@@ -11,7 +11,7 @@ from typing import Any
 import psycopg
 from psycopg.rows import dict_row
 
-from ops.truth import compare_cars
+from ops.truth.cars import compare_cars
 from sluice.core.keys import StreamKey
 from tests.chaos import facts, mixpanel_oracle, shipbob_oracle
 from tests.chaos.shipbob_world import LATER

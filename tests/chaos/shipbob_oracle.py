@@ -9,7 +9,7 @@ from typing import Any
 import psycopg
 
 from local.vendors.shipbob.models import INTERNAL
-from ops.truth_shipbob import INVOICES, MERCHANTS, TRANSACTIONS, Truth
+from ops.truth.shipbob import INVOICES, MERCHANTS, TRANSACTIONS, Truth
 from sluice.core.keys import StreamKey
 from sluice.sources.shipbob.cursor import ListingCursor
 from sluice.sources.shipbob.invoices import InvoicesCursor

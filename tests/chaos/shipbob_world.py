@@ -17,8 +17,8 @@ from local.vendors.loopback.control_client import ControlRefusedError
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import MerchantSpec, NewWorld, Options, RateLimit
 from local.vendors.shipbob.server import vendor_in_thread
-from ops.shipbob_subscriptions import ShipBobSubscriptions
-from ops.subscriptions import Wanted
+from ops.webhooks.shipbob import ShipBobSubscriptions
+from ops.webhooks.subscriptions import Wanted
 from sluice.core.keys import StreamKey
 from sluice.sources.pushes import topics_of
 from sluice.sources.registry import check_settings

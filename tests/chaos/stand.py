@@ -22,8 +22,8 @@ from local import aws
 from local.places import PROJECT, Places
 from local.processes import start
 from local.vendors.cars.control import CarsVendorControl
-from sluice.core.account_pages import clear, subject_of
 from sluice.core.keys import StreamKey
+from sluice.core.limits.pages import clear, subject_of
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.queues.messages import SqsMessages

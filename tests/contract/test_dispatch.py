@@ -15,7 +15,7 @@ import pytest
 from sluice.core.fault_points import FaultPoint, listening
 from sluice.core.keys import StreamKey
 from sluice.core.spreading import Spread
-from sluice.core.switches import SwitchBoard
+from sluice.core.steering.switches import SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.leases import DynamoLeaseStore
 from sluice.dynamo.registry import SHARDS, DynamoRegistry

@@ -12,7 +12,7 @@ import pytest
 from pydantic import ValidationError
 
 from sluice.core.asked_days import AskedDays
-from sluice.core.desk import Waiting
+from sluice.core.desk.admitting import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages
 from sluice.core.priorities import Priority

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from sluice.core.keys import StreamKey
-from sluice.core.overview import Watch
+from sluice.core.overview.picture import Watch
 from sluice.core.removal import USUAL_BRAKE, Brake
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.dynamo.steering import DynamoSteering

@@ -10,7 +10,7 @@ import pytest
 
 from sluice.core.errors import StateUnavailable
 from sluice.core.keys import StreamKey
-from sluice.core.steering import Steering
+from sluice.core.steering.ports import Steering
 from sluice.dynamo.items import read_moment
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry, next_due
 from sluice.dynamo.steering import DynamoSteering

@@ -18,9 +18,9 @@ from local.deploy import Deployment
 from local.stack import Stack
 from local.vendors.cars.control import CarsVendorControl
 from local.vendors.cars.models import AccountOptions
-from ops.truth import Difference, compare_cars
-from sluice.core.account_pages import clear, subject_of
+from ops.truth.cars import Difference, compare_cars
 from sluice.core.keys import StreamKey
+from sluice.core.limits.pages import clear, subject_of
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.messages import SliceMessage

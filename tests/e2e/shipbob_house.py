@@ -10,8 +10,8 @@ from typing import Any
 
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import Kind, MerchantSpec, NewWorld
-from ops.truth import Compared
-from ops.truth_shipbob import Truth
+from ops.truth.cars import Compared
+from ops.truth.shipbob import Truth
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import RegistryEntry
 from sluice.sources.registry import check_settings

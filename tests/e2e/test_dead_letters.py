@@ -8,9 +8,9 @@ from contextlib import contextmanager
 
 import pytest
 
-from ops.dead_letters import DeadLetters, DeadQueue, Wanted, send_all_back
+from ops.dead_letters.letters import DeadLetters, DeadQueue, Wanted, send_all_back
+from ops.dead_letters.why import logged_failure
 from ops.target import Target, find_target
-from ops.why_dead import logged_failure
 from tests.e2e.deployed import Deployed, until
 
 POISON = json.dumps({"client_id": "poisoned", "source": "cars", "stream": "cars", "reason": "none"})

@@ -12,11 +12,11 @@ import pytest
 
 from local.vendors.mixpanel.control import MixpanelControl
 from local.vendors.mixpanel.models import Feed, NewWorld, Options, ProjectSpec, Pushed
-from ops.demo_cohort import credentials_in, is_refused
-from ops.truth_mixpanel import MEMBERS, Truth
+from ops.demo.cohort import credentials_in, is_refused
+from ops.truth.mixpanel import MEMBERS, Truth
 from ops.verify import verify_mixpanel
-from ops.webhooks import Account, SigningSecrets, accounts_of
-from ops.webhooks_by_hand import entered
+from ops.webhooks.by_hand import entered
+from ops.webhooks.wanted import Account, SigningSecrets, accounts_of
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import RegistryEntry
 from sluice.sources.registry import check_settings

@@ -10,8 +10,8 @@ import pytest
 
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Revised
-from sluice.core.scopes import Scope
-from sluice.core.switches import SUBJECT, Pause, SwitchBoard
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import SUBJECT, Pause, SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.steering import DynamoSteering
 from tests.e2e.deployed import Deployed, until

@@ -18,8 +18,8 @@ import pytest
 
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import MerchantSpec, NewWorld, Options, Pushed
-from ops.shipbob_subscriptions import ShipBobSubscriptions
-from ops.webhooks import Account, SigningSecrets, accounts_of, ensure
+from ops.webhooks.shipbob import ShipBobSubscriptions
+from ops.webhooks.wanted import Account, SigningSecrets, accounts_of, ensure
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import RegistryEntry
 from sluice.sources.registry import check_settings

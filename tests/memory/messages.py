@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from sluice.core.asked_days import AskedDays
-from sluice.core.desk import Waiting
+from sluice.core.desk.admitting import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
 from sluice.messages import SliceMessage

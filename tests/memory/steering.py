@@ -7,8 +7,8 @@ from dataclasses import replace
 from datetime import datetime, timedelta
 
 from sluice.core.keys import StreamKey
-from sluice.core.steering import Change
-from sluice.core.switches import Recorded
+from sluice.core.steering.ports import Change
+from sluice.core.steering.switches import Recorded
 from sluice.dynamo.registry import next_due
 from tests.memory.registry import MemoryRegistry
 

@@ -18,7 +18,7 @@ from typing import Any
 
 import pytest
 
-from sluice.core.desk import DeskRules
+from sluice.core.desk.admitting import DeskRules
 from sluice.core.keys import StreamKey
 from sluice.core.slices import Lease, LeaseHeld, Outcome, Resting
 from sluice.usecases.kit import Kit

@@ -2,7 +2,8 @@
 
 Every mutant of the slice protocol is tried, and of the other rooms of the engine (limits, turns, steering,
 receiving: they guard load, not data) a sample. Ends with an error when one of the protocol's survives that
-`survivors.toml` does not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`);
+`survivors.toml` does not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`),
+names of the core's rooms to their files (`desk`);
 the report is written by a full run only.
 """
 
@@ -82,10 +83,10 @@ def _run(only: Sequence[str], jobs: int, sample: int) -> int:
 
 
 def _mutants(copy: Path, only: Sequence[str] = ()) -> list[Mutant]:
-    files = [file for folder in MUTATED for file in sorted((copy / folder).glob("*.py"))]
+    files = [file for folder in MUTATED for file in sorted((copy / folder).rglob("*.py"))]
     names = {name.removesuffix(".py") for name in only}
-    if only and names <= {file.stem for file in files}:
-        files = [file for file in files if file.stem in names]
+    if only and names <= {name for file in files for name in _names_of(file)}:
+        files = [file for file in files if names & _names_of(file)]
     named = [(str(file.relative_to(copy)), file) for file in files]
     return [
         mutant
@@ -108,11 +109,16 @@ def _wanted(
 
 def is_of_protocol(mutant: Mutant) -> bool:
     file = Path(mutant.file)
-    return file.stem in PROTOCOL[file.parent.name]
+    return file.stem in PROTOCOL.get(file.parent.name, ())
+
+
+def _names_of(file: Path) -> set[str]:
+    """Its own and its room's."""
+    return {file.stem, file.parent.name} - {"core", "usecases"}
 
 
 def _is_wanted(mutant: Mutant, only: Sequence[str]) -> bool:
-    names = {Path(mutant.file).stem, mutant.function, mutant.function.rpartition(".")[2]}
+    names = _names_of(Path(mutant.file)) | {mutant.function, mutant.function.rpartition(".")[2]}
     return not only or any(name.removesuffix(".py") in names for name in only)
 
 

@@ -21,8 +21,8 @@ from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
 from sluice.core.records import PushEvent
 from sluice.core.slices import Delivery
-from sluice.core.steering import BookSwitches
-from sluice.core.switches import SwitchBoard
+from sluice.core.steering.ports import BookSwitches
+from sluice.core.steering.switches import SwitchBoard
 from sluice.dynamo.registry import RegistryEntry
 from sluice.usecases.admission import ClientDesks
 from sluice.usecases.apply_event import apply_event

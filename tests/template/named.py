@@ -18,7 +18,7 @@ from pydantic import BaseModel
 
 import sluice.sources
 from local.places import PROJECT
-from ops import clients_file
+from ops.clients import file as clients_file
 from tests.template.commands import inline_pieces, program_lines
 
 CODE = ("shared/sluice", "functions", "ops", "local")

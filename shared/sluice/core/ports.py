@@ -12,7 +12,7 @@ from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkabl
 
 from sluice.core.asked_days import AskedDays
 from sluice.core.budget import Budget
-from sluice.core.desk import Waiting
+from sluice.core.desk.admitting import Waiting
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
 from sluice.core.records import (

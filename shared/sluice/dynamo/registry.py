@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING, Any
 
 from sluice.core.errors import InvariantBroken, SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
-from sluice.core.overview import Watch
+from sluice.core.overview.picture import Watch
 from sluice.core.removal import USUAL_BRAKE, Brake
 from sluice.core.scheduling import Move
 from sluice.core.spreading import Spread

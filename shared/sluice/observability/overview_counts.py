@@ -7,8 +7,8 @@ from itertools import groupby
 
 from aws_lambda_powertools.metrics import MetricUnit
 
-from sluice.core.figures import Figure, figures_of
-from sluice.core.overview import Overview
+from sluice.core.overview.figures import Figure, figures_of
+from sluice.core.overview.picture import Overview
 from sluice.observability.counts import metrics
 from sluice.observability.logs import logger
 

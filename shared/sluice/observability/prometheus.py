@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from sluice.core.overview import OPEN, AccountView, Overview, State, StreamView
+from sluice.core.overview.picture import OPEN, AccountView, Overview, State, StreamView
 
 Labels = tuple[tuple[str, str], ...]
 Samples = Mapping[Labels, float]

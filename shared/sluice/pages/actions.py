@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from sluice.core.keys import StreamKey
-from sluice.core.overview import RunView, State, StreamView
+from sluice.core.overview.picture import RunView, State, StreamView
 from sluice.pages.markup import Html, el
 from sluice.pages.parts import Press, button
 from sluice.pages.request import Viewer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import datetime
 
-from sluice.core.overview import RunView, State, StreamView
+from sluice.core.overview.picture import RunView, State, StreamView
 from sluice.pages.markup import Html, el
 from sluice.pages.parts import TONES, bar, opens, state_badge
 from sluice.pages.request import Viewer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 
-from sluice.core.overview import Finding, Overview, State, StreamView
+from sluice.core.overview.picture import Finding, Overview, State, StreamView
 from sluice.pages.cells import cell, column_of
 from sluice.pages.markup import Child, Html, el
 from sluice.pages.parts import TONES, Press, button, framed, hidden_inputs, icon, note, state_icon

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from sluice.core.overview import State
+from sluice.core.overview.picture import State
 from sluice.pages.markup import Child, Html, el, json_text, text
 from sluice.pages.request import Viewer
 from sluice.pages.style import style

@@ -11,7 +11,7 @@ from typing import Any
 
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
-from sluice.core.overview import State
+from sluice.core.overview.picture import State
 
 MOST_TEXT = 200
 _OFFSET = re.compile(r"(?P<sign>[+-])(?P<hours>[01]\d):(?P<minutes>[0-5]\d)")

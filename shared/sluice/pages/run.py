@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import datetime
 
-from sluice.core.overview import RunView
-from sluice.core.run_details import EndpointView, RunDetails, SliceView
+from sluice.core.overview.picture import RunView
+from sluice.core.overview.run_details import EndpointView, RunDetails, SliceView
 from sluice.pages.actions import run_actions
 from sluice.pages.markup import Child, Html, el
 from sluice.pages.parts import bar, facts, framed, hidden_inputs, note, opens

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from sluice.core.overview import Overview, State, StreamView
+from sluice.core.overview.picture import Overview, State, StreamView
 from sluice.pages.request import PageRequest
 
 CLIENTS_PER_PAGE = 25

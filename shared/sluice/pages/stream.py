@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from sluice.core.keys import StreamKey
-from sluice.core.overview import RunView, StreamView
+from sluice.core.overview.picture import RunView, StreamView
 from sluice.pages.actions import stream_actions
 from sluice.pages.cells import age_words, progress
 from sluice.pages.markup import Child, Html, el

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from sluice.core.overview import AccountView, Overview, QueueView
+from sluice.core.overview.picture import AccountView, Overview, QueueView
 from sluice.pages.markup import Html, el
 from sluice.pages.parts import badge
 from sluice.pages.words import count, percent

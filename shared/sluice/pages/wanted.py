@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from datetime import timedelta
 from typing import Any
 
-from sluice.core.acting import Action, Wanted
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
+from sluice.core.steering.acting import Action, Wanted
 from sluice.pages.request import context_of, forms_of
 
 LASTING: Mapping[str, timedelta | None] = {

@@ -16,8 +16,8 @@ from typing import Any, LiteralString
 import psycopg
 from psycopg.rows import class_row
 
-from sluice.core.steering import Change
-from sluice.core.switches import Recorded
+from sluice.core.steering.ports import Change
+from sluice.core.steering.switches import Recorded
 
 LOCK_TIMEOUT = "10s"
 """Of waiting for another writer's transaction to end."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from sluice.core.steering import Change
-from sluice.core.switches import Recorded
+from sluice.core.steering.ports import Change
+from sluice.core.steering.switches import Recorded
 from sluice.postgres.audit import PostgresAudit
 from sluice.postgres.connection import PostgresConnection
 

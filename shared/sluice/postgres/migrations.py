@@ -30,7 +30,7 @@ import psycopg
 from psycopg import conninfo
 
 from sluice.core.errors import DatabaseUnavailable, SettingInvalid
-from sluice.core.steering import Change
+from sluice.core.steering.ports import Change
 from sluice.postgres.audit import PostgresAudit
 from sluice.postgres.connection import check_url, first_line
 

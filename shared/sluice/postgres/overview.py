@@ -11,8 +11,8 @@ from typing import Any, LiteralString, TypeVar
 import psycopg
 
 from sluice.core.keys import StreamKey
-from sluice.core.overview import RunView
-from sluice.core.stream_history import RUNS_KEPT, LargeRun, Silence, StreamHistory, Topic
+from sluice.core.overview.picture import RunView
+from sluice.core.overview.stream_history import RUNS_KEPT, LargeRun, Silence, StreamHistory, Topic
 from sluice.postgres import overview_queries as queries
 from sluice.postgres.connection import PostgresConnection
 

@@ -10,8 +10,8 @@ from typing import Any, LiteralString
 from psycopg.rows import TupleRow, class_row
 
 from sluice.core.keys import StreamKey
-from sluice.core.overview import RunView
-from sluice.core.run_details import EndpointView, RunDetails, SliceView
+from sluice.core.overview.picture import RunView
+from sluice.core.overview.run_details import EndpointView, RunDetails, SliceView
 from sluice.postgres.connection import PostgresConnection
 
 _RUN_ID = re.compile(r"[0-9a-f]{8}-(?:[0-9a-f]{4}-){3}[0-9a-f]{12}")

@@ -18,8 +18,8 @@ from psycopg import sql
 from sluice.core.errors import InvariantBroken
 from sluice.core.keys import StreamKey
 from sluice.core.records import Table
-from sluice.core.steering import Change
-from sluice.core.undoing import Removals
+from sluice.core.steering.ports import Change
+from sluice.core.steering.undoing import Removals
 from sluice.postgres import derivations, queries, tables
 from sluice.postgres.audit import PostgresAudit
 from sluice.postgres.connection import PostgresConnection

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice.core.errors import QueueUnavailable
-from sluice.core.overview import DEAD_LETTERS, DEAD_PUSHES, QueueView
+from sluice.core.overview.picture import DEAD_LETTERS, DEAD_PUSHES, QueueView
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

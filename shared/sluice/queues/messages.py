@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import BotoCoreError, ClientError
 
 from sluice.core.asked_days import AskedDays
-from sluice.core.desk import Waiting
+from sluice.core.desk.admitting import Waiting
 from sluice.core.errors import QueueUnavailable, SettingInvalid, SluiceError
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority

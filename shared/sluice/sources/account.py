@@ -16,8 +16,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
-from sluice.core.accounts import MILLISECOND, AccountPage, Stopped, VendorSays
-from sluice.core.breaker import Breaker, May
 from sluice.core.errors import (
     AccessDenied,
     AccountBusy,
@@ -29,6 +27,8 @@ from sluice.core.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
+from sluice.core.limits.accounts import MILLISECOND, AccountPage, Stopped, VendorSays
+from sluice.core.limits.breaker import Breaker, May
 from sluice.observability.logs import logger
 from sluice.sources.account_view import Account, AccountView
 from sluice.sources.blocks import Blocks

@@ -10,9 +10,9 @@ from typing import Any, NamedTuple
 
 from pydantic import ValidationError
 
-from sluice.core.account_pages import subject_of
 from sluice.core.keys import StreamKey
-from sluice.core.rates import RateLimit
+from sluice.core.limits.pages import subject_of
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.mixpanel import profiles as mixpanel_profiles
 from sluice.sources.mixpanel.settings import SOURCE as MIXPANEL

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TypeVar
 
-from sluice.core.account_pages import page_of, read_page
-from sluice.core.accounts import AccountPage, AccountRules
 from sluice.core.budget import Clock
+from sluice.core.limits.accounts import AccountPage, AccountRules
+from sluice.core.limits.pages import page_of, read_page
 from sluice.core.ports import Book, Revised
 
 T = TypeVar("T")

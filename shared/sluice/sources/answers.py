@@ -11,7 +11,6 @@ from email.utils import parsedate_to_datetime
 
 import httpx
 
-from sluice.core.accounts import VendorSays
 from sluice.core.errors import (
     AccessDenied,
     CredentialsRefused,
@@ -22,6 +21,7 @@ from sluice.core.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
+from sluice.core.limits.accounts import VendorSays
 
 LONGEST_RETRY_AFTER = timedelta(hours=24)
 

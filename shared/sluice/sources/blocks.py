@@ -12,9 +12,9 @@ from contextlib import suppress
 from dataclasses import replace
 from datetime import timedelta
 
-from sluice.core.accounts import MILLISECOND, AccountPage, Ask, Grant, VendorSays
 from sluice.core.errors import AccountBusy, RetryLater
-from sluice.core.rates import Slot
+from sluice.core.limits.accounts import MILLISECOND, AccountPage, Ask, Grant, VendorSays
+from sluice.core.limits.rates import Slot
 from sluice.sources.account_view import Account, AccountView
 from sluice.sources.pacing import LONGEST_SLEEP, Patience
 

@@ -14,10 +14,10 @@ from datetime import UTC, datetime
 
 import httpx
 
-from sluice.core.account_pages import subject_of
-from sluice.core.accounts import AccountRules
-from sluice.core.breaker import BreakerRules
 from sluice.core.budget import Clock
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.breaker import BreakerRules
+from sluice.core.limits.pages import subject_of
 from sluice.core.ports import Book
 from sluice.sources.account import SharedAccount
 from sluice.sources.account_view import Account, AccountMemory

@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 
-from sluice.core.accounts import LONGEST_WAIT
 from sluice.core.errors import VendorUnavailable
+from sluice.core.limits.accounts import LONGEST_WAIT
 
 LONGEST_SLEEP = LONGEST_WAIT
 NAP_SECONDS = 0.25

@@ -10,14 +10,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
 
-from sluice.core.acting import Action, Done, Wanted
 from sluice.core.errors import SettingInvalid, SluiceError, StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages
 from sluice.core.priorities import Priority
-from sluice.core.scopes import Scope, known_scope
-from sluice.core.steering import Change
-from sluice.core.switches import SUBJECT, SwitchBoard
+from sluice.core.steering.acting import Action, Done, Wanted
+from sluice.core.steering.ports import Change
+from sluice.core.steering.scopes import Scope, known_scope
+from sluice.core.steering.switches import SUBJECT, SwitchBoard
 from sluice.usecases import steer, undo_reconcile
 from sluice.usecases.admission import ClientDesks
 from sluice.usecases.steer import Steered

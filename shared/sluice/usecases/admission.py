@@ -13,7 +13,7 @@ from datetime import datetime, timedelta
 from typing import Any, TypeVar
 
 from sluice.core.budget import Clock
-from sluice.core.desk import (
+from sluice.core.desk.admitting import (
     Admitted,
     Asker,
     ComeBack,
@@ -23,8 +23,8 @@ from sluice.core.desk import (
     leave,
     take_ticket,
 )
-from sluice.core.desk_page import Desk, moment_ms, page_of, read_desk
-from sluice.core.desk_turns import Rush
+from sluice.core.desk.page import Desk, moment_ms, page_of, read_desk
+from sluice.core.desk.turns import Rush
 from sluice.core.errors import StateUnavailable
 from sluice.core.ports import Book, Revised
 from sluice.core.priorities import Priority

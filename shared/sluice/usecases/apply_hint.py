@@ -28,7 +28,7 @@ from sluice.core.ports import Applied, Deliveries, Messages, Pushes, Rereads, St
 from sluice.core.priorities import Priority
 from sluice.core.records import PushEvent
 from sluice.core.slices import Delivery, Traffic
-from sluice.core.steering import Switches
+from sluice.core.steering.ports import Switches
 from sluice.core.webhooks import Hint, InboxEntry, News, Portion
 from sluice.messages import ApplyMessage
 from sluice.usecases.apply_event import apply_event

@@ -10,7 +10,7 @@ from sluice.core.budget import Clock
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Commits, Deliveries, Leases, Messages, Streams
 from sluice.core.removal import USUAL_BRAKE, Brake
-from sluice.core.steering import Switches
+from sluice.core.steering.ports import Switches
 from sluice.usecases.admission import ClientDesks
 
 MERGE_MARGIN = timedelta(seconds=15)

@@ -11,18 +11,18 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from typing import Any, Protocol, TypeVar
 
-from sluice.core import findings
-from sluice.core.account_views import account_view
 from sluice.core.budget import Clock
 from sluice.core.errors import SluiceError
 from sluice.core.keys import StreamKey
-from sluice.core.overview import AccountView, Finding, Overview, QueueView, StreamView
+from sluice.core.limits.rates import RateLimit
+from sluice.core.overview import findings
+from sluice.core.overview.account_views import account_view
+from sluice.core.overview.picture import AccountView, Finding, Overview, QueueView, StreamView
+from sluice.core.overview.stream_history import Histories, StreamHistory, Topic, WatchedStream
+from sluice.core.overview.stream_views import view_of, why_paused
+from sluice.core.overview.wording import duration
 from sluice.core.ports import StaleLease
-from sluice.core.rates import RateLimit
-from sluice.core.stream_history import Histories, StreamHistory, Topic, WatchedStream
-from sluice.core.stream_views import view_of, why_paused
-from sluice.core.switches import SwitchBoard
-from sluice.core.wording import duration
+from sluice.core.steering.switches import SwitchBoard
 from sluice.usecases.clean_up import LEASE_GRACE
 
 T = TypeVar("T")

@@ -17,7 +17,7 @@ from sluice.core.budget import Clock
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Book, Messages, Revised
 from sluice.core.scheduling import DueStream, Move, Schedule, Standings
-from sluice.core.switches import SwitchBoard
+from sluice.core.steering.switches import SwitchBoard
 from sluice.core.underway import MESSAGE_COUNTS_FOR, Asked, Standing, Underway, underway
 
 SUBJECT = "dispatcher"

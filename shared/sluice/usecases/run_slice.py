@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from sluice.core.desk import ComeBack
+from sluice.core.desk.admitting import ComeBack
 from sluice.core.errors import (
     ClaimLost,
     NotFound,

@@ -7,11 +7,11 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from sluice.core.acting import Done
 from sluice.core.budget import Clock
 from sluice.core.errors import SettingInvalid, SluiceError
-from sluice.core.overview import Overview
-from sluice.core.run_details import Runs
+from sluice.core.overview.picture import Overview
+from sluice.core.overview.run_details import Runs
+from sluice.core.steering.acting import Done
 from sluice.pages.answers import DESCRIPTION, draw_done, draw_refused, draw_trouble
 from sluice.pages.overview import draw_overview
 from sluice.pages.request import PageRequest, View, read_request, read_viewer

@@ -16,9 +16,9 @@ from sluice.core.budget import Clock
 from sluice.core.errors import SettingInvalid, SluiceError, StateUnavailable, Superseded
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Book, Revised
-from sluice.core.scopes import Scope
-from sluice.core.steering import Audit, Change, SteeredStream, Steering
-from sluice.core.switches import (
+from sluice.core.steering.ports import Audit, Change, SteeredStream, Steering
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import (
     SUBJECT,
     Cadence,
     Pause,

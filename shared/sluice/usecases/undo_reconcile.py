@@ -13,8 +13,8 @@ from dataclasses import dataclass
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.core.records import Table
-from sluice.core.steering import Change
-from sluice.core.undoing import Removals, UndoesRemovals
+from sluice.core.steering.ports import Change
+from sluice.core.steering.undoing import Removals, UndoesRemovals
 
 ACTION = "undo reconcile"
 

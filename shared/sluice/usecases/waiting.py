@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from datetime import timedelta
 
-from sluice.core.desk import ComeBack, Waiting
+from sluice.core.desk.admitting import ComeBack, Waiting
 from sluice.core.errors import AccountBusy, BreakerOpen, RetryLater, SluiceError, WaitForVendor
 from sluice.core.slices import Delivery, LeaseHeld, Outcome, SliceReport
 from sluice.messages import SliceMessage

@@ -11,8 +11,8 @@ from typing import Any
 import boto3
 import pytest
 
-from ops import dead_letters
-from ops.dead_letters import DeadLetters, DeadQueue, Wanted, send_all_back
+from ops.dead_letters import letters as dead_letters
+from ops.dead_letters.letters import DeadLetters, DeadQueue, Wanted, send_all_back
 from ops.target import find_target
 from tests.integration.ops.conftest import Command
 from tests.integration.ops.deployment import Deployment

@@ -11,9 +11,9 @@ import psycopg
 import pytest
 
 import sluice.sources
-from ops.explain_connectors import CONNECTORS
-from ops.explain_queries import ENGINE
-from ops.explain_watch import WATCH
+from ops.explain.connectors import CONNECTORS
+from ops.explain.queries import ENGINE
+from ops.explain.watch import WATCH
 from sluice.core.records import Table
 from tests.integration.ops.conftest import Command
 from tests.integration.ops.deployment import Deployment

@@ -15,9 +15,9 @@ import pytest
 
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Revised
-from sluice.core.scopes import Scope
-from sluice.core.steering import BookSwitches
-from sluice.core.switches import SUBJECT, Pause, SwitchBoard
+from sluice.core.steering.ports import BookSwitches
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import SUBJECT, Pause, SwitchBoard
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.registry import DynamoRegistry
 from tests.contract import tables

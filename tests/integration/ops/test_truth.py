@@ -11,7 +11,7 @@ from psycopg.rows import dict_row
 from psycopg.types.json import Jsonb
 
 from local.postgres import Database
-from ops.truth import SAMPLES, Difference, compare_cars
+from ops.truth.cars import SAMPLES, Difference, compare_cars
 
 Rows = psycopg.Connection[dict[str, Any]]
 

@@ -16,7 +16,7 @@ from local.postgres import Database
 from local.vendors.mixpanel.control import MixpanelControl
 from local.vendors.mixpanel.models import Feed, NewWorld, ProjectSpec
 from local.vendors.mixpanel.server import vendor_in_thread
-from ops.truth_mixpanel import TRACKED, Truth
+from ops.truth.mixpanel import TRACKED, Truth
 from sluice.sources.mixpanel.counting import DEFAULT, effects_of
 
 CLIENT, PROJECT, COHORT = "folio", 1001, 7

@@ -16,7 +16,7 @@ from local.postgres import Database
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import INTERNAL
 from local.vendors.shipbob.server import vendor_in_thread
-from ops.truth_shipbob import INVOICES, MERCHANTS, TRANSACTIONS, Stored, Truth
+from ops.truth.shipbob import INVOICES, MERCHANTS, TRANSACTIONS, Stored, Truth
 
 HOUSE = "house"
 KEYS = ("acme", "acme-pets", "niva")

@@ -12,7 +12,7 @@ import pytest
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import NewWorld, Options
 from local.vendors.shipbob.server import vendor_in_thread
-from ops.shipbob_subscriptions import ShipBobSubscriptions
+from ops.webhooks.shipbob import ShipBobSubscriptions
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
 from sluice.sources.registry import check_settings

@@ -12,8 +12,8 @@ import psycopg
 import pytest
 
 from local.postgres import Database
-from sluice.core.steering import Change
-from sluice.core.switches import Recorded
+from sluice.core.steering.ports import Change
+from sluice.core.steering.switches import Recorded
 from sluice.postgres import audit as audits
 from sluice.postgres.audit import AuditRow, PostgresAudit, Verified, digest_of, verify_chain
 from tests.integration.postgres.worker import Rows

@@ -9,8 +9,8 @@ import psycopg
 import pytest
 
 from local.postgres import Database
+from sluice.core.overview.stream_history import RUNS_KEPT, Silence, StreamHistory, Topic
 from sluice.core.records import Derivation
-from sluice.core.stream_history import RUNS_KEPT, Silence, StreamHistory, Topic
 from sluice.core.webhooks import InboxEntry, Portion
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection

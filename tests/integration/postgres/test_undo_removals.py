@@ -14,7 +14,7 @@ from local.postgres import Database
 from sluice.core.errors import DatabaseUnavailable, InvariantBroken, SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.core.records import Derivation, Table
-from sluice.core.undoing import Removals
+from sluice.core.steering.undoing import Removals
 from sluice.postgres.audit import PostgresAudit
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection

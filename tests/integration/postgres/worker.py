@@ -15,7 +15,7 @@ import psycopg
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
 from sluice.core.slices import Counts, SliceReport
-from sluice.core.steering import BookSwitches
+from sluice.core.steering.ports import BookSwitches
 from sluice.postgres.commits import PostgresCommits
 from sluice.usecases.admission import ClientDesks
 from sluice.usecases.run_slice import Kit, run_slice

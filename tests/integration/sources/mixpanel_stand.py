@@ -18,7 +18,7 @@ from ops.verify import Verified, verify_mixpanel
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
 from sluice.core.slices import Counts, Outcome, SliceReport
-from sluice.core.steering import BookSwitches
+from sluice.core.steering.ports import BookSwitches
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from sluice.sources.connections import VendorConnections

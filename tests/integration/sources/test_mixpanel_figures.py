@@ -10,11 +10,11 @@ import pytest
 from local.postgres import Database
 from local.vendors.mixpanel.control import MixpanelControl
 from local.vendors.mixpanel.server import vendor_in_thread
-from sluice.core.figures import figures_of
-from sluice.core.overview import Overview
-from sluice.core.stream_history import WatchedStream
-from sluice.core.stream_views import view_of
-from sluice.core.switches import SwitchBoard
+from sluice.core.overview.figures import figures_of
+from sluice.core.overview.picture import Overview
+from sluice.core.overview.stream_history import WatchedStream
+from sluice.core.overview.stream_views import view_of
+from sluice.core.steering.switches import SwitchBoard
 from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.overview import PostgresHistories
 from tests.integration.sources.mixpanel_stand import PROJECT, Stand, standing

@@ -20,7 +20,7 @@ from local.vendors.mixpanel.server import vendor_in_thread
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
 from sluice.core.slices import Counts, Outcome, SliceReport
-from sluice.core.steering import BookSwitches
+from sluice.core.steering.ports import BookSwitches
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from sluice.sources.connections import VendorConnections

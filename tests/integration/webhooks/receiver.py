@@ -17,7 +17,7 @@ from typing import Any
 
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
-from sluice.core.switches import Pause
+from sluice.core.steering.switches import Pause
 from sluice.postgres.connection import PostgresConnection
 from sluice.postgres.inbox import PostgresInbox
 from sluice.postgres.portions import PostgresPortions

@@ -16,8 +16,8 @@ from local.postgres import Database
 from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import NewWorld, Options
 from local.vendors.shipbob.server import vendor_in_thread
-from ops.shipbob_subscriptions import ShipBobSubscriptions
-from ops.subscriptions import Wanted
+from ops.webhooks.shipbob import ShipBobSubscriptions
+from ops.webhooks.subscriptions import Wanted
 from sluice.sources.pushes import topics_of
 from sluice.webhooks.standard import new_secret
 from tests.integration.webhooks.receiver import Receiver, listening

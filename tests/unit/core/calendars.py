@@ -7,9 +7,9 @@ from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
-from sluice.core.account_pages import page_of, read_page
-from sluice.core.accounts import AccountPage, AccountRules, Ask, Grant
-from sluice.core.rates import RateLimit, Slot
+from sluice.core.limits.accounts import AccountPage, AccountRules, Ask, Grant
+from sluice.core.limits.pages import page_of, read_page
+from sluice.core.limits.rates import RateLimit, Slot
 
 START_MS = 1_793_534_400_000
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sluice.core.desk import (
+from sluice.core.desk.admitting import (
     Admitted,
     Asker,
     ComeBack,
@@ -20,7 +20,7 @@ from sluice.core.desk import (
     leave,
     take_ticket,
 )
-from sluice.core.desk_page import Desk, moment_ms, page_of, read_desk
+from sluice.core.desk.page import Desk, moment_ms, page_of, read_desk
 from sluice.core.priorities import Priority
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

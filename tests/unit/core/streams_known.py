@@ -7,12 +7,12 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sluice.core.findings import Known
 from sluice.core.keys import StreamKey
-from sluice.core.overview import RunView, Watch
-from sluice.core.stream_history import StreamHistory, WatchedStream
-from sluice.core.stream_views import view_of
-from sluice.core.switches import SwitchBoard
+from sluice.core.overview.findings import Known
+from sluice.core.overview.picture import RunView, Watch
+from sluice.core.overview.stream_history import StreamHistory, WatchedStream
+from sluice.core.overview.stream_views import view_of
+from sluice.core.steering.switches import SwitchBoard
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 SECOND, MINUTE, HOUR = timedelta(seconds=1), timedelta(minutes=1), timedelta(hours=1)

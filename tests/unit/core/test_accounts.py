@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.core.account_pages import clear, page_of, read_page, subject_of
-from sluice.core.accounts import AccountPage, AccountRules, Ask, Stopped, VendorSays
-from sluice.core.breaker import Breaker
-from sluice.core.rates import RateLimit, Taken
+from sluice.core.limits.accounts import AccountPage, AccountRules, Ask, Stopped, VendorSays
+from sluice.core.limits.breaker import Breaker
+from sluice.core.limits.pages import clear, page_of, read_page, subject_of
+from sluice.core.limits.rates import RateLimit, Taken
 from tests.memory.book import MemoryBook
 from tests.unit.core.calendars import START_MS, SharedLife
 

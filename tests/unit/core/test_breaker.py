@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.core.breaker import SHORT_WAIT_MS, Breaker, BreakerRules, May
+from sluice.core.limits.breaker import SHORT_WAIT_MS, Breaker, BreakerRules, May
 
 RULES = BreakerRules()
 PAUSE_MS = 60_000

@@ -6,7 +6,7 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.desk import Admitted, DeskRules
+from sluice.core.desk.admitting import Admitted, DeskRules
 from sluice.core.priorities import Priority
 from tests.unit.core.desk_door import INVOCATION, Door
 

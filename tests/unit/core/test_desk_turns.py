@@ -12,9 +12,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.core.desk import Admitted, ComeBack, DeskRules, Waiting
-from sluice.core.desk_page import moment_ms, page_of, read_desk
-from sluice.core.desk_turns import LONGEST_DELAY, SPREAD_S
+from sluice.core.desk.admitting import Admitted, ComeBack, DeskRules, Waiting
+from sluice.core.desk.page import moment_ms, page_of, read_desk
+from sluice.core.desk.turns import LONGEST_DELAY, SPREAD_S
 from sluice.core.priorities import Priority
 from tests.unit.core.desk_door import NOW, Door, Message, Street
 

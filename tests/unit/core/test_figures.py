@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import pytest
 
-from sluice.core.figures import Figure, Unit, figures_of
 from sluice.core.keys import StreamKey
-from sluice.core.overview import AccountView, Finding, Overview
+from sluice.core.overview.figures import Figure, Unit, figures_of
+from sluice.core.overview.picture import AccountView, Finding, Overview
 from tests.unit.core.streams_known import HOUR, MINUTE, NOW, history, known, run, stream
 
 VIEW = known(history(run(9 * MINUTE), run(9 * HOUR))).view

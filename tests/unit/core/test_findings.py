@@ -7,12 +7,12 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core import findings
 from sluice.core.keys import StreamKey
-from sluice.core.overview import AccountView, Finding, QueueView, Watch
-from sluice.core.scopes import Scope
-from sluice.core.stream_history import LargeRun, Silence, StreamHistory, Topic
-from sluice.core.switches import Cadence, Pause, SwitchBoard
+from sluice.core.overview import findings
+from sluice.core.overview.picture import AccountView, Finding, QueueView, Watch
+from sluice.core.overview.stream_history import LargeRun, Silence, StreamHistory, Topic
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Cadence, Pause, SwitchBoard
 from tests.unit.core.streams_known import (
     HOUR,
     KEY,

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.core.accounts import AccountRules
 from sluice.core.errors import SettingInvalid
-from sluice.core.rates import (
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.rates import (
     Booked,
     RateLimit,
     Slot,

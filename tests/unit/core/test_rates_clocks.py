@@ -10,8 +10,8 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.accounts import AccountPage, AccountRules, Ask
-from sluice.core.rates import RateLimit, Slot
+from sluice.core.limits.accounts import AccountPage, AccountRules, Ask
+from sluice.core.limits.rates import RateLimit, Slot
 from tests.unit.core.calendars import START_MS
 
 TWENTY = RateLimit(20, timedelta(seconds=1))

@@ -13,9 +13,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sluice.core.account_pages import page_of
-from sluice.core.accounts import AccountRules
-from sluice.core.rates import LONGEST_APART_MS, RateLimit
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.pages import page_of
+from sluice.core.limits.rates import LONGEST_APART_MS, RateLimit
 from tests.unit.core.calendars import START_MS, SharedLife
 
 SECOND = timedelta(seconds=1)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
-from sluice.core.scopes import MOST_NAMED, PLATFORMS, Scope, known_scope, scopes_of
+from sluice.core.steering.scopes import MOST_NAMED, PLATFORMS, Scope, known_scope, scopes_of
 
 CARS = StreamKey("acme", "cars", "cars")
 KEYS = [CARS, StreamKey("acme", "shop", "orders"), StreamKey("bolt", "cars", "cars")]

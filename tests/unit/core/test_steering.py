@@ -11,9 +11,9 @@ import pytest
 from sluice.core.errors import StateUnavailable
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Revised
-from sluice.core.scopes import Scope
-from sluice.core.steering import MOST_AGE, BookSwitches
-from sluice.core.switches import SUBJECT, Pause, SwitchBoard
+from sluice.core.steering.ports import MOST_AGE, BookSwitches
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import SUBJECT, Pause, SwitchBoard
 from tests.memory.book import MemoryBook
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.core.overview import State, Watch
-from sluice.core.scopes import Scope
-from sluice.core.stream_history import StreamHistory, WatchedStream
-from sluice.core.stream_views import BACKFILLS_MOVE_WITHIN, MOVES_WITHIN, view_of
-from sluice.core.switches import Pause, SwitchBoard
+from sluice.core.overview.picture import State, Watch
+from sluice.core.overview.stream_history import StreamHistory, WatchedStream
+from sluice.core.overview.stream_views import BACKFILLS_MOVE_WITHIN, MOVES_WITHIN, view_of
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Pause, SwitchBoard
 from sluice.usecases.clean_up import SILENCE, SILENCE_OF_BACKFILLS
 from tests.unit.core.streams_known import (
     HOUR,

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.core import switches
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
-from sluice.core.scopes import Scope, scopes_of
-from sluice.core.switches import Cadence, Pause, Recorded, SwitchBoard
+from sluice.core.steering import switches
+from sluice.core.steering.scopes import Scope, scopes_of
+from sluice.core.steering.switches import Cadence, Pause, Recorded, SwitchBoard
 
 T = TypeVar("T", Pause, Cadence)
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from sluice.core.overview import Finding, Overview
+from sluice.core.overview.picture import Finding, Overview
 from sluice.observability import count_overview
 from sluice.observability.overview_counts import MOST_LINES
 from sluice.observability.redaction import hide

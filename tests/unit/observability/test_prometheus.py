@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from sluice.core.keys import StreamKey
-from sluice.core.overview import (
+from sluice.core.overview.picture import (
     OPEN,
     AccountView,
     Finding,

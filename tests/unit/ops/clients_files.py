@@ -8,7 +8,7 @@ from textwrap import dedent
 
 import pytest
 
-from ops.clients_file import Allowed, read_clients_file
+from ops.clients.file import Allowed, read_clients_file
 from sluice.core.errors import SettingInvalid
 
 RIGHT = """\

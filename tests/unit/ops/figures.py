@@ -8,7 +8,7 @@ from typing import Any
 
 from rich.console import Console
 
-from ops.run_figures import RunFigures
+from ops.runs.figures import RunFigures
 from ops.terminal import open_console
 
 T0 = datetime(2026, 1, 1, 12, 0, tzinfo=UTC)

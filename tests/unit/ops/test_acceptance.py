@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from ops.acceptance import Check, check_line, check_runs, completed, exit_code_of
-from ops.clients_file import Acceptance
+from ops.clients.file import Acceptance
 from ops.failures import MISSED, RUN_FAILED
-from ops.run_figures import RunFigures
+from ops.runs.acceptance import Check, check_line, check_runs, completed, exit_code_of
+from ops.runs.figures import RunFigures
 from tests.unit.ops.figures import T0, run, running
 
 

@@ -20,15 +20,15 @@ from ops.accounts import (
     find_account,
     holder_names,
 )
-from sluice.core.account_pages import page_of, read_page, subject_of
-from sluice.core.accounts import AccountPage, Stopped
-from sluice.core.breaker import Breaker
 from sluice.core.errors import StateUnavailable, StreamUnknown, VendorUnavailable
 from sluice.core.keys import StreamKey
-from sluice.core.rates import Taken
+from sluice.core.limits.accounts import AccountPage, Stopped
+from sluice.core.limits.breaker import Breaker
+from sluice.core.limits.pages import page_of, read_page, subject_of
+from sluice.core.limits.rates import Taken
 from sluice.core.removal import Candidate
-from sluice.core.steering import Change
-from sluice.core.switches import Recorded
+from sluice.core.steering.ports import Change
+from sluice.core.steering.switches import Recorded
 from sluice.sources.registry import VendorConnections, open_stream
 from tests.memory.book import MemoryBook
 from tests.unit.sources.cars_vendor import BASE, KEY, Clock

@@ -18,10 +18,10 @@ from ops.show_accounts import (
     nothing_lines,
     state_text,
 )
-from sluice.core.account_pages import page_of, subject_of
-from sluice.core.accounts import AccountPage, Stopped
-from sluice.core.breaker import Breaker
-from sluice.core.rates import Taken
+from sluice.core.limits.accounts import AccountPage, Stopped
+from sluice.core.limits.breaker import Breaker
+from sluice.core.limits.pages import page_of, subject_of
+from sluice.core.limits.rates import Taken
 
 T0 = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MS = int(T0.timestamp() * 1000)

@@ -10,11 +10,11 @@ import pytest
 from ops.asking import AllPaused, Asked, QueueFull, ask, board_of, desks_of
 from ops.failures import FAILED, exit_code
 from ops.target import Target
-from sluice.core.desk import Admitted
+from sluice.core.desk.admitting import Admitted
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
-from sluice.core.scopes import Scope
-from sluice.core.switches import Pause, SwitchBoard
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Pause, SwitchBoard
 from sluice.usecases.admission import ClientDesks
 from tests.memory.book import MemoryBook
 from tests.memory.messages import MemoryMessages

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from ops.clients import change_lines, changes, entries_of, entry_json, entry_lines
-from ops.clients_file import read_clients_file, stream_settings
+from ops.clients.file import read_clients_file, stream_settings
+from ops.clients.registry import change_lines, changes, entries_of, entry_json, entry_lines
 from ops.known import check_client, stream_keys
 from sluice.core.errors import StreamUnknown
 from sluice.core.keys import StreamKey

@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 from local.places import PROJECT
-from ops.clients_file import Allowed, read_clients_file, stream_settings
-from ops.demo import demo_clients
+from ops.clients.file import Allowed, read_clients_file, stream_settings
+from ops.demo.course import demo_clients
 from tests.unit.ops.clients_files import RIGHT, Write, faults_of, replaced
 
 

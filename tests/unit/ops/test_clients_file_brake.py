@@ -7,8 +7,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ops.clients import changes, entries_of, entry_json, entry_lines
-from ops.clients_file import REMOVES_NOTHING, read_clients_file, stream_settings
+from ops.clients.file import REMOVES_NOTHING, read_clients_file, stream_settings
+from ops.clients.registry import changes, entries_of, entry_json, entry_lines
 from sluice.core.removal import USUAL_BRAKE, Brake
 from sluice.dynamo.registry import RegistryEntry
 from tests.memory.registry import MemoryRegistry

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from ops.clients_file import Allowed, read_clients_file, stream_settings
+from ops.clients.file import Allowed, read_clients_file, stream_settings
 from tests.unit.ops.clients_files import RIGHT, SHARING, Write, faults_of, replaced
 
 PASTED = "this looks like the secret's value, not its name"

@@ -6,9 +6,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from ops.clients import changes, entries_of, entry_json, entry_lines
-from ops.clients_file import read_clients_file, stream_settings
-from sluice.core.overview import Watch
+from ops.clients.file import read_clients_file, stream_settings
+from ops.clients.registry import changes, entries_of, entry_json, entry_lines
+from sluice.core.overview.picture import Watch
 from sluice.dynamo.registry import RegistryEntry
 from tests.memory.registry import MemoryRegistry
 from tests.unit.ops.clients_files import Write, faults_of, replaced

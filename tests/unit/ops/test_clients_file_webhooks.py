@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from ops.clients import change_lines, changes, entries_of, entry_lines
-from ops.clients_file import Allowed, read_clients_file, stream_settings
+from ops.clients.file import Allowed, read_clients_file, stream_settings
+from ops.clients.registry import change_lines, changes, entries_of, entry_lines
 from tests.memory.registry import MemoryRegistry
 from tests.unit.ops.clients_files import RIGHT, Write, faults_of
 from tests.unit.ops.test_clients import T0

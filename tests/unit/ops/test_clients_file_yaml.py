@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from ops.clients_file import read_clients_file, stream_settings
+from ops.clients.file import read_clients_file, stream_settings
 from tests.unit.ops.clients_files import RIGHT, SHARING, Write, faults_of, replaced
 
 

@@ -11,12 +11,12 @@ import pytest
 
 from local.processes import StackFailed
 from local.vendors.cars.models import Mutation
-from ops.acceptance import Check, completed
-from ops.demo import demo_clients, stack_failures
-from ops.demo_cars import CarsDemo
-from ops.demo_stage import DemoResult, Stage
+from ops.demo.cars import CarsDemo
+from ops.demo.course import demo_clients, stack_failures
+from ops.demo.stage import DemoResult, Stage
 from ops.failures import CommandFailed, exit_code
-from ops.run_figures import RunFigures
+from ops.runs.acceptance import Check, completed
+from ops.runs.figures import RunFigures
 from tests.unit.ops.figures import Pipe, run
 
 CHANGE = Mutation(change=40, add=2, remove=3)

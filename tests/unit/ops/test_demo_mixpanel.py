@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 
 from local.vendors.mixpanel.models import Pushed
-from ops.demo import demo_clients
-from ops.demo_cohort import credentials_in, is_refused
-from ops.demo_mixpanel import EVENTS, PROFILES, MixpanelDemo, passes_sheet, written
-from ops.demo_stage import DemoResult, Stage
-from ops.run_figures import RunFigures
+from ops.demo.cohort import credentials_in, is_refused
+from ops.demo.course import demo_clients
+from ops.demo.mixpanel import EVENTS, PROFILES, MixpanelDemo, passes_sheet, written
+from ops.demo.stage import DemoResult, Stage
+from ops.runs.figures import RunFigures
 from sluice.webhooks.basic import new_secret, user_of
 from tests.unit.ops.figures import Pipe, run
 

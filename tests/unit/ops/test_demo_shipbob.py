@@ -7,11 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from ops.demo import demo_clients
-from ops.demo_pushes import middle_and_most, pushes_sheet
-from ops.demo_shipbob import rules_sheet, truth_sheet
+from ops.demo.course import demo_clients
+from ops.demo.pushes import middle_and_most, pushes_sheet
+from ops.demo.shipbob import rules_sheet, truth_sheet
 from ops.sheets import Sheet
-from ops.truth import Compared, Difference
+from ops.truth.cars import Compared, Difference
 from tests.unit.ops.figures import Pipe
 
 NAMES = {

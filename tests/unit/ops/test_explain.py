@@ -8,8 +8,8 @@ import psycopg
 import pytest
 from psycopg import sql
 
-from ops import explain_plans
-from ops.explain_indexes import (
+from ops.explain import plans as explain_plans
+from ops.explain.indexes import (
     Declared,
     Fault,
     Found,
@@ -18,9 +18,9 @@ from ops.explain_indexes import (
     index_faults,
     tables_of,
 )
-from ops.explain_plans import Explained, Verdict, explain
-from ops.explain_queries import HotQuery, Sample
-from ops.explain_sheet import closing_line, explained_sheet, fault_lines
+from ops.explain.plans import Explained, Verdict, explain
+from ops.explain.queries import HotQuery, Sample
+from ops.explain.sheet import closing_line, explained_sheet, fault_lines
 from tests.unit.ops.figures import Pipe
 
 SCHEMA = """\

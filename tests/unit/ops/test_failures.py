@@ -19,7 +19,7 @@ from ops.failures import (
     CommandFailed,
     told_plainly,
 )
-from ops.follow import NotFinished
+from ops.runs.follow import NotFinished
 from sluice.core import errors
 
 SETTINGS = [

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from ops.failures import RUN_FAILED, exit_code
-from ops.follow import JOINED_GRACE, POLL_SECONDS, NotFinished, Watch, follow
-from ops.progress import View
-from ops.run_figures import RunFigures
+from ops.runs.figures import RunFigures
+from ops.runs.follow import JOINED_GRACE, POLL_SECONDS, NotFinished, Watch, follow
+from ops.runs.progress import View
 from tests.unit.ops.figures import T0, FakeTime, run, running
 
 A, B = "a#cars#cars", "b#cars#cars"

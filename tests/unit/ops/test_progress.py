@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from ops.progress import LiveScreen, PlainScreen, View, screen_for
-from ops.run_figures import RunFigures
+from ops.runs.figures import RunFigures
+from ops.runs.progress import LiveScreen, PlainScreen, View, screen_for
 from tests.unit.ops.figures import T0, Pipe, Terminal, run, running
 
 WAITS = "for the schedule; its next tick is expected in 34 s"

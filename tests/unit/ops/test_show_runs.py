@@ -8,9 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from ops.run_figures import RunFigures
-from ops.sheets import Sheet
-from ops.show_runs import (
+from ops.runs.figures import RunFigures
+from ops.runs.sheets import (
     closing_sheet,
     live_sheet,
     plain_line,
@@ -19,6 +18,7 @@ from ops.show_runs import (
     seconds_text,
     sum_line,
 )
+from ops.sheets import Sheet
 from tests.unit.ops.figures import T0, Pipe, Terminal, run, running
 
 NOW = T0 + timedelta(seconds=10)

@@ -12,7 +12,7 @@ from rich.console import Console
 from ops.commands.status import _text
 from ops.show_status import finding_lines, plain_lines, status_json, status_lines, streams_sheet
 from sluice.core.keys import StreamKey
-from sluice.core.overview import (
+from sluice.core.overview.picture import (
     AccountView,
     Finding,
     Overview,

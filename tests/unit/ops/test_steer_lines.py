@@ -22,8 +22,8 @@ from ops.show_switches import (
     switch_sheet,
     switches_json,
 )
-from sluice.core.scopes import Scope
-from sluice.core.switches import Cadence, Pause, SwitchBoard
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Cadence, Pause, SwitchBoard
 from sluice.postgres.audit import AuditRow
 from sluice.usecases.steer import Steered
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from ops.subscriptions import Subscription, Wanted, Wrong, plan
-from ops.webhooks import accounts_of, listed_lines, plan_lines
+from ops.webhooks.subscriptions import Subscription, Wanted, Wrong, plan
+from ops.webhooks.wanted import accounts_of, listed_lines, plan_lines
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import RegistryEntry

@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from ops.webhooks import Account, SigningSecrets, accounts_of
-from ops.webhooks_by_hand import entered, listed
+from ops.webhooks.by_hand import entered, listed
+from ops.webhooks.wanted import Account, SigningSecrets, accounts_of
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
 from sluice.dynamo.registry import RegistryEntry

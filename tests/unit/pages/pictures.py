@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sluice.core.keys import StreamKey
-from sluice.core.overview import (
+from sluice.core.overview.picture import (
     AccountView,
     Finding,
     Overview,
@@ -19,7 +19,7 @@ from sluice.core.overview import (
     StreamView,
     WatchLimits,
 )
-from sluice.core.run_details import EndpointView, RunDetails, SliceView
+from sluice.core.overview.run_details import EndpointView, RunDetails, SliceView
 
 NOW = datetime(2026, 10, 1, 12, 30, 5, tzinfo=UTC)
 MINUTE = timedelta(minutes=1)

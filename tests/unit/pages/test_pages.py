@@ -15,8 +15,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.core.errors import SettingInvalid
-from sluice.core.overview import Overview, State
-from sluice.core.run_details import RunDetails
+from sluice.core.overview.picture import Overview, State
+from sluice.core.overview.run_details import RunDetails
 from sluice.pages.answers import draw_done, draw_refused, draw_trouble
 from sluice.pages.markup import el, json_text, text
 from sluice.pages.overview import draw_overview, sentence

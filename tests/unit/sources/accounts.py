@@ -5,9 +5,9 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from sluice.core.account_pages import read_page
-from sluice.core.accounts import AccountPage, AccountRules
-from sluice.core.rates import RateLimit
+from sluice.core.limits.accounts import AccountPage, AccountRules
+from sluice.core.limits.pages import read_page
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.pacing import Patience
 from tests.memory.book import MemoryBook
 from tests.unit.sources.cars_vendor import Clock

@@ -6,8 +6,8 @@ from datetime import timedelta
 
 import httpx
 
-from sluice.core.accounts import AccountRules
 from sluice.core.budget import Budget
+from sluice.core.limits.accounts import AccountRules
 from sluice.sources.connections import VendorConnections
 from sluice.sources.http import Limits, VendorHttp
 from tests.unit.sources.cars_vendor import Clock

@@ -7,9 +7,9 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.accounts import AccountRules
 from sluice.core.errors import AccountBusy, StateUnavailable, VendorThrottled
-from sluice.core.rates import RateLimit
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.blocks import MOST_SLOTS
 from sluice.sources.pacing import CutShort, Patience
 from tests.unit.sources.accounts import NO_LIMITS, SECOND, TWENTY, Office, patience

@@ -8,9 +8,6 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from sluice.core.account_pages import clear
-from sluice.core.accounts import AccountRules
-from sluice.core.breaker import BreakerRules
 from sluice.core.errors import (
     AccessDenied,
     AccountBusy,
@@ -23,7 +20,10 @@ from sluice.core.errors import (
     VendorUnavailable,
     WaitForVendor,
 )
-from sluice.core.rates import RateLimit
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.breaker import BreakerRules
+from sluice.core.limits.pages import clear
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.connections import VendorConnections
 from tests.unit.sources.accounts import SUBJECT, TWENTY, Office
 from tests.unit.sources.cars_vendor import START

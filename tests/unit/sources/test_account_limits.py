@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from sluice.core.account_pages import subject_of
-from sluice.core.accounts import AccountRules
 from sluice.core.keys import StreamKey
-from sluice.core.rates import RateLimit
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.pages import subject_of
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.account_limits import account_of
 from sluice.sources.connections import VendorConnections
 from sluice.sources.registry import check_settings, open_stream, streams_of

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from sluice.core.account_pages import clear
 from sluice.core.errors import CredentialsRefused, SluiceError, VendorUnavailable, WaitForVendor
+from sluice.core.limits.pages import clear
 from sluice.observability import logger
 from sluice.sources.account import digest_of
 from tests.unit.sources.accounts import SUBJECT, Office, patience

@@ -7,7 +7,7 @@ from datetime import timedelta
 import httpx
 import pytest
 
-from sluice.core.accounts import VendorSays
+from sluice.core.limits.accounts import VendorSays
 from sluice.sources.answers import retry_after_of, said_in
 from tests.unit.sources.cars_vendor import START
 

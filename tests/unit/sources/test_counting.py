@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from sluice.core.errors import NotFound, VendorUnavailable
-from sluice.core.rates import RateLimit
+from sluice.core.limits.rates import RateLimit
 from sluice.core.slices import EndpointTraffic, Traffic, by_endpoint
 from sluice.sources.counting import MOST_ENDPOINTS, OTHERS, TrafficCount, endpoint_of
 from tests.unit.sources.cars_vendor import Clock

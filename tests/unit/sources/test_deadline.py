@@ -11,9 +11,9 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from sluice.core.accounts import AccountRules
 from sluice.core.budget import Budget
 from sluice.core.errors import VendorAnswerBroken, VendorUnavailable
+from sluice.core.limits.accounts import AccountRules
 from sluice.sources.connections import VendorConnections
 from sluice.sources.http import Limits, VendorHttp
 

@@ -15,7 +15,7 @@ from sluice.core.errors import (
     VendorThrottled,
     VendorUnavailable,
 )
-from sluice.core.rates import RateLimit
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.connections import VendorConnections
 from tests.unit.sources.cars_vendor import START
 from tests.unit.sources.http_room import BASE, Room, Vendor, answer

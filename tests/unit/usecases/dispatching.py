@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 
 from sluice.core.keys import StreamKey
 from sluice.core.slices import Lease
-from sluice.core.switches import SwitchBoard
+from sluice.core.steering.switches import SwitchBoard
 from sluice.dynamo.registry import RegistryEntry
 from sluice.usecases.plan import PlanKit, Planned, plan
 from tests.memory.book import MemoryBook

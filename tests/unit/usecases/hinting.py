@@ -11,7 +11,7 @@ from sluice.core.keys import StreamKey
 from sluice.core.ports import Applied, Stream
 from sluice.core.records import PushEvent, Record
 from sluice.core.slices import Delivery, Traffic
-from sluice.core.switches import Pause
+from sluice.core.steering.switches import Pause
 from sluice.core.webhooks import Hint
 from sluice.messages import ApplyMessage
 from sluice.usecases.apply_hint import (

@@ -10,9 +10,9 @@ from typing import Any, TypeVar
 from sluice.core.errors import DatabaseUnavailable, SluiceError
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Revised
-from sluice.core.scopes import Scope
-from sluice.core.steering import Change
-from sluice.core.switches import SUBJECT, Recorded, SwitchBoard
+from sluice.core.steering.ports import Change
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import SUBJECT, Recorded, SwitchBoard
 from sluice.dynamo.registry import RegistryEntry
 from sluice.usecases.steer import Kit
 from tests.memory.book import MemoryBook

@@ -9,15 +9,15 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.acting import Action, Wanted
-from sluice.core.desk import DeskRules
+from sluice.core.desk.admitting import DeskRules
 from sluice.core.errors import DatabaseUnavailable, QueueUnavailable, SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
 from sluice.core.records import Table
-from sluice.core.scopes import Scope
-from sluice.core.steering import Change
-from sluice.core.undoing import Removals
+from sluice.core.steering.acting import Action, Wanted
+from sluice.core.steering.ports import Change
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.undoing import Removals
 from sluice.pages.wanted import actor_of, read_wanted
 from sluice.sources.cars.table import CARS as CARS_TABLE
 from sluice.usecases import act, steer, undo_reconcile

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from sluice.core.desk import Admitted, ComeBack, DeskRules
-from sluice.core.desk_page import moment_ms, read_desk
+from sluice.core.desk.admitting import Admitted, ComeBack, DeskRules
+from sluice.core.desk.page import moment_ms, read_desk
 from sluice.core.errors import StateUnavailable
 from sluice.core.ports import Revised
 from sluice.core.priorities import Priority

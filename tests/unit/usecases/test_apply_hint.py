@@ -12,8 +12,8 @@ from sluice.core.errors import (
     RowRejected,
 )
 from sluice.core.records import PushEvent
-from sluice.core.scopes import Scope
-from sluice.core.switches import Pause
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Pause
 from sluice.core.webhooks import Hint
 from sluice.messages import ApplyMessage
 from sluice.usecases.apply_hint import (

@@ -11,8 +11,8 @@ import pytest
 from sluice.core.errors import DatabaseUnavailable, InvariantBroken, StreamUnknown
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Applied
-from sluice.core.scopes import Scope
-from sluice.core.switches import Pause
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Pause
 from sluice.core.webhooks import Portion
 from sluice.messages import ApplyMessage
 from sluice.usecases.apply_hint import ApplyReport, Kit, Outcome, apply_push

@@ -11,11 +11,11 @@ import pytest
 
 from sluice.core.errors import DatabaseUnavailable, QueueUnavailable, SluiceError, StateUnavailable
 from sluice.core.keys import StreamKey
-from sluice.core.overview import QueueView, State, Watch
+from sluice.core.overview.picture import QueueView, State, Watch
+from sluice.core.overview.stream_history import Silence, StreamHistory, Topic, WatchedStream
 from sluice.core.priorities import Priority
-from sluice.core.scopes import Scope
-from sluice.core.stream_history import Silence, StreamHistory, Topic, WatchedStream
-from sluice.core.switches import Pause, SwitchBoard
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Pause, SwitchBoard
 from sluice.usecases.overview import Kit, Watched, WatchedAccount, look
 from tests.unit.core.streams_known import HOUR, KEY, LOADED, MINUTE, NOW, history, run, stream
 

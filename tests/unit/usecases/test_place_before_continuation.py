@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from sluice.core.desk import Admitted
+from sluice.core.desk.admitting import Admitted
 from sluice.core.priorities import Priority
 from sluice.core.slices import Outcome
 from sluice.messages import SliceMessage

@@ -10,8 +10,8 @@ import pytest
 from sluice.core.errors import QueueUnavailable
 from sluice.core.fault_points import FaultPoint, listening
 from sluice.core.keys import StreamKey
-from sluice.core.scopes import Scope
-from sluice.core.switches import Cadence, Pause, SwitchBoard
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import Cadence, Pause, SwitchBoard
 from sluice.core.underway import MESSAGE_COUNTS_FOR, Asked
 from sluice.dynamo.registry import next_due
 from sluice.usecases.plan import Planned

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.desk import DeskRules, Waiting
+from sluice.core.desk.admitting import DeskRules, Waiting
 from sluice.core.errors import StateUnavailable
 from sluice.core.priorities import Priority
 from sluice.core.slices import Outcome

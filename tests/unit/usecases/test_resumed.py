@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.scopes import Scope
 from sluice.core.slices import Outcome
-from sluice.core.steering import MOST_AGE
-from sluice.core.switches import SUBJECT, SwitchBoard
+from sluice.core.steering.ports import MOST_AGE
+from sluice.core.steering.scopes import Scope
+from sluice.core.steering.switches import SUBJECT, SwitchBoard
 from sluice.dynamo.registry import RegistryEntry
 from sluice.usecases import steer
 from sluice.usecases.plan import PlanKit, Planned, plan

@@ -8,11 +8,11 @@ from datetime import timedelta
 
 import pytest
 
-from sluice.core.acting import Done
 from sluice.core.errors import DatabaseUnavailable, SettingInvalid
 from sluice.core.keys import StreamKey
-from sluice.core.overview import Overview, RunView
-from sluice.core.run_details import RunDetails
+from sluice.core.overview.picture import Overview, RunView
+from sluice.core.overview.run_details import RunDetails
+from sluice.core.steering.acting import Done
 from sluice.usecases.show_status import Kept, Kit, show, show_done
 from tests.unit.pages import pictures
 

@@ -11,8 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sluice.core.errors import SettingInvalid
-from sluice.core.scopes import Scope, scopes_of
-from sluice.core.switches import SUBJECT
+from sluice.core.steering.scopes import Scope, scopes_of
+from sluice.core.steering.switches import SUBJECT
 from sluice.dynamo.registry import next_due
 from sluice.usecases import steer
 from sluice.usecases.steer import MOST_WHY

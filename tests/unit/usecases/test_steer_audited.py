@@ -11,7 +11,7 @@ import pytest
 
 from sluice.core.errors import DatabaseUnavailable, SettingInvalid, StateUnavailable, Superseded
 from sluice.core.keys import StreamKey
-from sluice.core.switches import Recorded
+from sluice.core.steering.switches import Recorded
 from sluice.usecases import steer
 from tests.memory.steering import MemorySteering
 from tests.unit.usecases.steering_stand import ACME, CARS, EVERYTHING, HOUR, Stand
@@ -100,7 +100,7 @@ def test_streams_that_cannot_be_made_due_are_told_of_with_the_switch(stand: Stan
 def test_a_board_that_grew_too_large_is_refused_before_anything_is_recorded(
     stand: Stand, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("sluice.core.switches.MOST_BYTES", 50)
+    monkeypatch.setattr("sluice.core.steering.switches.MOST_BYTES", 50)
     with pytest.raises(SettingInvalid, match="too many for one page"):
         steer.pause(stand.kit(), ACME)
     assert (stand.audit.changes, stand.book.writes) == ([], 0)

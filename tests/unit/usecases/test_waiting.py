@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from sluice.core.desk import Waiting
+from sluice.core.desk.admitting import Waiting
 from sluice.core.errors import (
     AccountBusy,
     BreakerOpen,

@@ -9,10 +9,10 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sluice.core.desk import DeskRules
+from sluice.core.desk.admitting import DeskRules
 from sluice.core.keys import StreamKey
 from sluice.core.slices import Delivery, SliceReport
-from sluice.core.steering import BookSwitches
+from sluice.core.steering.ports import BookSwitches
 from sluice.messages import SliceMessage
 from sluice.usecases.admission import ClientDesks
 from sluice.usecases.clean_up import CleanUp, clean_up

@@ -7,8 +7,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from sluice.core.accounts import AccountRules
 from sluice.core.errors import SettingInvalid
+from sluice.core.limits.accounts import AccountRules
 from sluice.sources.cars.client import CarsClient, key_in_header, key_in_query
 from sluice.sources.cars.settings import CarsSettings
 from sluice.sources.cars.streams import CarsStream

@@ -9,7 +9,7 @@ from typing import Annotated, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from sluice.core.errors import SettingInvalid
-from sluice.core.rates import RateLimit
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.urls import check_base_url
 
 PAGE_SIZES = {"page": range(100, 251), "scroll": range(1, 2001)}

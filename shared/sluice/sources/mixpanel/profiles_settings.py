@@ -8,8 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from sluice.core.accounts import AccountRules
-from sluice.core.rates import RateLimit
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.rates import RateLimit
 
 DAY = timedelta(days=1)
 HOUR = timedelta(hours=1)

@@ -17,9 +17,9 @@ from pydantic import (
     model_validator,
 )
 
-from sluice.core.accounts import AccountRules
 from sluice.core.errors import SettingInvalid
-from sluice.core.rates import RateLimit
+from sluice.core.limits.accounts import AccountRules
+from sluice.core.limits.rates import RateLimit
 from sluice.core.windows import WindowRules
 from sluice.sources.mixpanel.counting import DEFAULT, Effect, Name
 from sluice.sources.mixpanel.profiles_settings import ProfilesSettings

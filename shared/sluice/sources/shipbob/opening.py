@@ -7,8 +7,8 @@ from typing import Any, Protocol
 
 from pydantic import ValidationError
 
-from sluice.core.accounts import AccountRules
 from sluice.core.errors import SettingInvalid
+from sluice.core.limits.accounts import AccountRules
 from sluice.core.ports import Stream
 from sluice.sources.connections import VendorConnections
 from sluice.sources.http import VendorHttp

@@ -9,7 +9,7 @@ from typing import Annotated, Self
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator, model_validator
 
 from sluice.core.errors import SettingInvalid
-from sluice.core.rates import RateLimit
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.urls import check_base_url
 
 MINUTE = timedelta(minutes=1)

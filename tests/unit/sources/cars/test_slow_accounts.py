@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sluice.core.account_pages import read_page
+from sluice.core.limits.pages import read_page
 from sluice.core.records import ReadPages, Reconcile
 from tests.memory.book import MemoryBook
 from tests.unit.sources.cars_vendor import CarsVendor, Clock, cars, json_answer

@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
-from sluice.core.rates import RateLimit
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.connections import VendorConnections
 from sluice.sources.mixpanel.counting import DEFAULT
 from sluice.sources.mixpanel.events_asked import ASKED_DAYS

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 
 from sluice.core.errors import SettingInvalid
 from sluice.core.keys import StreamKey
-from sluice.core.rates import RateLimit
+from sluice.core.limits.rates import RateLimit
 from sluice.sources.connections import VendorConnections
 from sluice.sources.registry import check_settings, open_stream, streams_of
 from sluice.sources.shipbob.opening import read_settings

@@ -1,0 +1,1 @@
+"""The clients file, and the registry brought in line with it."""

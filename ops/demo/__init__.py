@@ -1,0 +1,1 @@
+"""The demo: the real template on the embedded stack, part by part."""

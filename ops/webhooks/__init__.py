@@ -1,0 +1,1 @@
+"""Vendors' subscriptions to our webhooks, and deliveries that were never applied."""

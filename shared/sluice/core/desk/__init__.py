@@ -1,0 +1,1 @@
+"""Who of one client's messages may work now. Pure decisions on a page."""
