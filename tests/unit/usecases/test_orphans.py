@@ -30,6 +30,7 @@ def test_a_message_is_told_to_come_back_when_its_workers_time_is_over(world: Wor
     """That is before the lease lapses, and well before the queue would give it out again by itself."""
     world.run(delivery=MESSAGE)
     assert world.deliveries.coming_back == {"m1": INVOCATION}
+    assert world.deliveries.calls == 1
 
 
 def test_it_is_told_first_of_all(world: World) -> None:
