@@ -8,8 +8,10 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from functools import cache
 from pathlib import Path
 
+import botocore.session
 import psycopg
 import pytest
 from hypothesis import settings
@@ -24,6 +26,14 @@ settings.register_profile("per-change", derandomize=True)
 settings.register_profile("explore", derandomize=False)
 settings.load_profile("explore" if os.environ.get("SLUICE_EXPLORE") else "per-change")
 """A change is judged by the same examples every time; `make faults` looks for new ones."""
+
+
+@pytest.fixture(scope="session", autouse=True)
+def services_described_once() -> Iterator[None]:
+    """What botocore reads of AWS's services is kept for all sessions: tests make hundreds, of 0.1 s each."""
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
+        yield
 
 
 @pytest.fixture(scope="session")
