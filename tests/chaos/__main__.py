@@ -125,7 +125,7 @@ def _run(rounds: Rounds, seed: int, watch: Watch, violations: list[str]) -> Run:
         seconds=watch.elapsed(),
         rounds=len(rounds.done),
         counts=stand.tally.counts,
-        recoveries_s=stand.tally.recoveries_s,
+        recoveries=stand.tally.recoveries,
         flood=stand.flood,
         violations=violations,
     )
@@ -154,10 +154,11 @@ def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
         for each in rounds.done
         for line in each.violations
     ]
-    recovery = Recovery.of(rounds.stand.tally.recoveries_s)
+    recovery = Recovery.of(rounds.stand.tally.recoveries)
     say(
         f"recovery of {recovery.deaths} deaths: p50 {recovery.p50} s, p95 {recovery.p95} s,"
-        f" longest {recovery.longest} s"
+        f" longest {recovery.longest} s; of {recovery.holders} who held the lease"
+        f" {100 * recovery.holders_within_lease:.0f} % within one"
     )
     say(f"flood, p95 of the others before and during: {rounds.stand.flood}")
     say(f"{len(rounds.done)} rounds, {len(violations)} violations")

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from sluice.core.fault_points import FaultPoint
 from tests.chaos.fates import Fate
@@ -26,6 +27,14 @@ HELD_AT = frozenset(
 """Where only a holder of the lease can die."""
 
 
+class Recovered(NamedTuple):
+    """``seconds`` from a death to the moment when another worker held the stream; ``from_holder``: who died is
+    known to have held it, so its message had been told when to come back."""
+
+    seconds: float
+    from_holder: bool
+
+
 @dataclass
 class Tally:
     """Thread-safe. ``bugs`` are errors that no error class of ours foresees, each with its trace; ``waits`` are
@@ -33,14 +42,16 @@ class Tally:
     how long a message was last put off."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    recoveries_s: list[float] = field(default_factory=list)
+    recoveries: list[Recovered] = field(default_factory=list)
     bugs: list[str] = field(default_factory=list)
     ages: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     put_off: dict[str, str] = field(default_factory=dict)
     _commits: Counter[str] = field(default_factory=Counter)
     _committed_at: dict[str, float] = field(default_factory=dict)
-    _killed_at: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    _killed_at: dict[str, list[tuple[float, bool]]] = field(
+        default_factory=lambda: defaultdict(list)
+    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, name: str, count: int = 1) -> None:
@@ -111,13 +122,13 @@ class Tally:
             self.counts["kills"] += 1
             self.counts["kills.random" if death == "random" else f"kills.at.{death}"] += 1
         if "#" in key:
-            self._killed_at[key].append(time.monotonic())
+            self._killed_at[key].append((time.monotonic(), death in HELD_AT))
 
     def _note_recovery(self, key: str, began: float, *, held: bool) -> None:
         """Another worker held the stream from ``began`` on; if that is not known, nothing is."""
         killed_at = self._killed_at.pop(key, [])
         if held:
-            self.recoveries_s += [max(began - at, 0.0) for at in killed_at]
+            self.recoveries += [Recovered(max(began - at, 0.0), holder) for at, holder in killed_at]
 
     def _note_zombie(self, ended: Ended) -> None:
         self.counts["zombies"] += 1

@@ -8,13 +8,18 @@ from typing import Any
 
 import pytest
 
+from sluice.core.fault_points import FaultPoint
 from tests.chaos import oracle
 from tests.chaos.damage import undone
+from tests.chaos.fates import SPARED
 from tests.chaos.kinds import kinds
 from tests.chaos.poller import FencePoller
 from tests.chaos.report import Recovery, Run, record
 from tests.chaos.rounds import Rounds
 from tests.chaos.stand import Size, Stand
+from tests.chaos.tally import Recovered, Tally
+from tests.chaos.timing import TIMES
+from tests.chaos.workers import Ended
 
 SMALL = Size(clients=2, cars=60, facts=1, slots=3)
 
@@ -134,9 +139,22 @@ def test_the_poller_sees_a_watermark_that_falls(stand: Stand) -> None:
 
 def test_recorded_runs_add_up(tmp_path: Path) -> None:
     """Two runs of 6,000 kills reach what is demanded of one row, and every violation is told."""
-    run = Run("2026-01-01", "abc", "x", "y", 1, 60, 2, {"kills": 6000}, Recovery.of([1.0, 3.0]))
+    recovery = Recovery.of([Recovered(1.0, True), Recovered(TIMES.lease_s + 1, False)])
+    run = Run("2026-01-01", "abc", "x", "y", 1, 60, 2, {"kills": 6000}, recovery)
     record(run, tmp_path)
     page = record(run, tmp_path).read_text(encoding="utf-8")
     assert "| 1 | workers killed | 12,000 | 10,000 | reached |" in page
     assert "None." in page
     assert "| 2 | zombies woken late | 0 | 2,000 | 0 % |" in page
+    assert f"| {TIMES.lease_s} | 2 | 50 % | 1.0 | " in page
+    assert "| 1 | 100 % |" in page
+
+
+def test_a_death_is_of_a_holder_where_only_a_holder_can_die() -> None:
+    """Before that, nobody had told the message when to come back."""
+    tally = Tally()
+    for death in (FaultPoint.SLICE_ADMITTED, FaultPoint.SLICE_CLAIMED):
+        key = f"acme#cars#{death}"
+        tally.note(key, Ended(death=str(death)), SPARED, 0.1)
+        tally.note(key, Ended({"outcome": "caught_up"}), SPARED, 0.0)
+    assert [each.from_holder for each in tally.recoveries] == [False, True]
