@@ -8,7 +8,6 @@ from datetime import timedelta
 from typing import TYPE_CHECKING, Any
 
 from sluice.core.slices import Delivery
-from sluice.core.steering.ports import BookSwitches
 from sluice.dynamo.book import DynamoBook
 from sluice.messages import ApplyMessage
 from sluice.postgres.inbox import PostgresInbox
@@ -20,6 +19,7 @@ from sluice.sources import pushes
 from sluice.usecases import apply_hint, receive_webhook
 from sluice.webhooks.client_secrets import ClientWebhookSecrets
 from sluice.webhooks.http_api import request_of
+from tests.chaos.moved import BookSwitches
 from tests.chaos.timing import TIMES
 
 if TYPE_CHECKING:

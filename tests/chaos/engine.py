@@ -7,9 +7,7 @@ from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from sluice.core.desk.admitting import DeskRules
 from sluice.core.slices import Delivery, SliceReport
-from sluice.core.steering.ports import BookSwitches
 from sluice.dynamo.book import DynamoBook
 from sluice.dynamo.standings import DynamoStandings
 from sluice.messages import SliceMessage
@@ -19,6 +17,7 @@ from sluice.usecases.admission import ClientDesks
 from sluice.usecases.kit import Kit
 from sluice.usecases.plan import PlanKit, plan
 from sluice.usecases.run_slice import run_slice
+from tests.chaos.moved import BookSwitches, DeskRules
 from tests.chaos.timing import TIMES
 
 if TYPE_CHECKING:
