@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
-from types import SimpleNamespace
 from typing import Any
 
 import psycopg
@@ -52,18 +51,21 @@ def _fence_and_seq() -> None:
 
 def _look_up() -> None:
     """A lost answer to COMMIT is taken for a success."""
-    real = commits.PostgresCommits.commit
+    real, claims = commits.PostgresCommits.commit, list[Claim]()
 
     def commit(
         self: commits.PostgresCommits, claim: Claim, draft: Draft, stream: Stream
     ) -> Committed:
-        def assumed(draft: Draft, _error: DatabaseUnavailable) -> Committed:
-            return Committed(claim.seq + 1, draft.cursor_after, draft.has_more, Counts())
+        claims[:] = [claim]
+        return real(self, claim, draft, stream)
 
-        patched = SimpleNamespace(connection=self.connection, _store=self._store, _look_up=assumed)
-        return real(patched, claim, draft, stream)  # type: ignore[arg-type]
+    def assumed(
+        _self: commits.PostgresCommits, draft: Draft, _error: DatabaseUnavailable
+    ) -> Committed:
+        return Committed(claims[0].seq + 1, draft.cursor_after, draft.has_more, Counts())
 
-    commits.PostgresCommits.commit = commit  # type: ignore[method-assign]
+    instead(commits.PostgresCommits, "commit", commit)
+    instead(commits.PostgresCommits, "_look_up", assumed)
 
 
 def _length() -> None:

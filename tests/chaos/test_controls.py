@@ -9,6 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from local.places import PROJECT
+from tests.chaos.__main__ import is_of_the_control
 from tests.chaos.controls import CONTROLS, instead
 from tests.chaos.kinds import kinds
 
@@ -39,3 +40,11 @@ def test_a_control_of_a_name_that_is_gone_says_so() -> None:
     place = SimpleNamespace(__name__="place")
     with pytest.raises(LookupError, match="place has no gone now"):
         instead(place, "gone", None)
+
+
+def test_a_control_that_does_not_fit_the_code_is_no_catch() -> None:
+    """It breaks workers by itself, which looks as if somebody had noticed."""
+    bug = "a bug in a worker: facts-00#shop#events: {}\nTraceback (most recent call last):"
+    assert is_of_the_control(bug.format("AttributeError: 'X' object has no attribute '_timed'"))
+    assert not is_of_the_control(bug.format("UniqueViolation: duplicate key value"))
+    assert not is_of_the_control("client-18#cars#cars: its fence fell from 2 to 1")
