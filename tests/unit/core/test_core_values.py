@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from sluice.core.budget import Budget
 from sluice.core.errors import InvariantBroken, SettingInvalid
 from sluice.core.keys import StreamKey
+from sluice.core.records import Table, WorkList
 from sluice.core.removal import Brake, Missing
 from sluice.core.slices import Counts
 
@@ -112,3 +113,17 @@ def test_the_brake_allows_twenty_rows_or_two_percent(missing, removed, alive, tr
 def test_a_brake_may_be_set_and_is_never_off(brake: Brake, table: int, allowed: int) -> None:
     assert Missing(allowed, 0, table, brake).brake_tripped is False
     assert Missing(allowed + 1, 0, table, brake).brake_tripped is True
+
+
+def test_a_table_that_says_nothing_is_written_set_based_and_read_by_key():
+    """Every connector relies on it: else rows would go one by one, and every candidate bring its document."""
+    table = Table("public", "things", "thing_id", ())
+    assert (table.set_based, table.point_reads_need_document, table.archives) == (
+        True,
+        False,
+        False,
+    )
+
+
+def test_a_work_list_needs_no_parameters():
+    assert WorkList("due", "SELECT 1").parameters == {}
