@@ -105,11 +105,13 @@ def _prove(options: argparse.Namespace, chosen: Mapping[str, Callable[[], Breake
     return 1 if missed else 0
 
 
+PYTHONS_OWN = ("AttributeError", "TypeError", "NameError", "ImportError", "ModuleNotFoundError")
+
+
 def is_of_the_control(violation: str) -> bool:
     """Python's own errors are no word of a guard: what took it away does not fit the code any more."""
     return violation.startswith("a bug in a worker") and any(
-        f": {error}: " in violation
-        for error in ("AttributeError", "TypeError", "NameError", "ImportError")
+        f": {error}: " in violation for error in PYTHONS_OWN
     )
 
 

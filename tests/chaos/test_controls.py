@@ -46,5 +46,6 @@ def test_a_control_that_does_not_fit_the_code_is_no_catch() -> None:
     """It breaks workers by itself, which looks as if somebody had noticed."""
     bug = "a bug in a worker: facts-00#shop#events: {}\nTraceback (most recent call last):"
     assert is_of_the_control(bug.format("AttributeError: 'X' object has no attribute '_timed'"))
+    assert is_of_the_control(bug.format("ModuleNotFoundError: No module named 'gone'"))
     assert not is_of_the_control(bug.format("UniqueViolation: duplicate key value"))
     assert not is_of_the_control("client-18#cars#cars: its fence fell from 2 to 1")

@@ -3,8 +3,7 @@
 Every mutant of the slice protocol is tried, and of the other rooms of the engine (limits, turns, steering,
 receiving: they guard load, not data) a sample. Ends with an error when one of the protocol's survives that
 `survivors.toml` does not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`),
-names of the core's rooms to their files (`desk`);
-the report is written by a full run only.
+names of the core's rooms to their files (`desk`). The report is written by a full run only.
 """
 
 from __future__ import annotations
