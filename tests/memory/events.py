@@ -45,6 +45,7 @@ class EventVendor:
     every: timedelta
     latest: timedelta
     _readable: dict[int, datetime] = field(default_factory=dict, compare=False, repr=False)
+    _facts: dict[int, Fact] = field(default_factory=dict, compare=False, repr=False)
 
     def between(self, since: datetime, until: datetime, now: datetime) -> list[int]:
         """Events that occurred in [since, until) and can be read at ``now``."""
@@ -65,9 +66,13 @@ class EventVendor:
         return readable
 
     def fact(self, number: int) -> Fact:
-        amount = self._drawn(number, "amount") % 9 + 1
-        subject = f"s{self._drawn(number, 'subject') % SUBJECTS}"
-        return Fact(f"e{number}", subject, "opened", amount, self.occurred_at(number))
+        fact = self._facts.get(number)
+        if fact is None:
+            amount = self._drawn(number, "amount") % 9 + 1
+            subject = f"s{self._drawn(number, 'subject') % SUBJECTS}"
+            fact = Fact(f"e{number}", subject, "opened", amount, self.occurred_at(number))
+            self._facts[number] = fact
+        return fact
 
     def record(self, number: int) -> Record:
         return thing(f"e{number}", self.fact(number).amount)

@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import lru_cache
 from typing import Any
 
 import xxhash
@@ -34,8 +35,10 @@ from sluice.core.slices import Traffic
 THINGS = Table("public", "things", "thing_id", (Column("size", "integer"),), archives=True)
 
 
+@lru_cache(4096, typed=True)
 def thing(record_id: str, size: Any = 1, version: int | None = None) -> Record:
-    """A record as a stream reads it; a size that is no number cannot be loaded."""
+    """A record as a stream reads it; a size that is no number cannot be loaded. Remembered: listings are read
+    again and again."""
     raw = json.dumps({"id": record_id, "size": size}).encode()
     return Record(record_id, xxhash.xxh3_128_digest(raw), raw, version)
 

@@ -50,6 +50,8 @@ class Oracle:
     in_flight: set[str] = field(default_factory=set)
     sums: Sums = field(default_factory=dict)
     _looked_at: tuple[int, ...] = ()
+    _sound: dict[str, Row] = field(default_factory=dict)
+    _whole_until: datetime | None = None
 
     def forget(self, in_flight: set[str]) -> None:
         """Postgres lost commits: what was seen may go back, once, and watermarks lead until repaired.
@@ -60,15 +62,21 @@ class Oracle:
         self.sums.clear()
         self.fences.clear()
         self.may_lead = set(self.leases.items)
-        self._looked_at = ()
+        self._look_anew()
 
     def state_fell_back(self) -> None:
         """DynamoDB is as it was: of a time before Postgres lost commits, perhaps."""
         self.fell_back = True
         self.may_lead = set(self.leases.items)
 
+    def _look_anew(self) -> None:
+        """Whatever was found to be right is looked at again."""
+        self._looked_at, self._whole_until = (), None
+        self._sound.clear()
+
     def look(self) -> None:
-        """Raise Violation with the first fault. What is dear to check is checked when data changed."""
+        """Raise Violation with the first fault. What is dear to check is checked when data changed, and only
+        of what changed: rows are replaced here, never altered."""
         for fault in self._light_faults():
             raise Violation(fault)
         database = self.commits.database
@@ -98,7 +106,9 @@ class Oracle:
             yield from (f"I5: {key}: {fault}" for fault in chain_faults(*database.chain(key)))
         rows = database.rows("things", THINGS_KEY.client_id)
         for record_id, row in rows.items():
-            yield from self._row_faults(record_id, row)
+            if self._sound.get(record_id) is not row:
+                yield from self._row_faults(record_id, row)
+                self._sound[record_id] = row
         yield from self._wrongly_removed(rows)
         yield from self._event_faults()
         yield from self.followers.faults()
@@ -122,6 +132,7 @@ class Oracle:
             for record in records:
                 known = (record.version or 0, 0)
                 self.seen[record.id] = max(self.seen.get(record.id, (0, 0)), known)
+                self._sound.pop(record.id, None)
 
     def _wrongly_removed(self, rows: dict[str, Row]) -> Iterator[str]:
         """Deleted here, and the vendor still has exactly this. Of a vendor that forgot everything, no
@@ -165,17 +176,21 @@ class Oracle:
         vendor, database = self.events.vendor, self.commits.database
         until = type(vendor.began).fromisoformat(reached) - RULES.lookback
         rows = database.rows("events", EVENTS_KEY.client_id)
-        for number in vendor.between(vendor.began, until, until + 2 * RULES.lookback):
+        since = self._whole_until or vendor.began
+        for number in vendor.between(since, until, until + 2 * RULES.lookback):
             if f"e{number}" not in rows or (EVENTS_KEY, f"e{number}") not in database.ledger:
                 yield f"I2: event {number} of {vendor.occurred_at(number)} is missing, cursor {reached}"
                 return
+        self._whole_until = max(since, until)
 
     # --- at the end ---------------------------------------------------------------------------------
 
     def judge(self, asked_at: datetime) -> None:
         """At rest, after a last full read asked for at that moment, and ticks: everything of the vendors is
         here, nothing else."""
+        self._look_anew()
         ends = (
+            self._faults(),
             self._end_of_things(),
             self._end_of_events(),
             self.followers.end(asked_at),

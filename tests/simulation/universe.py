@@ -137,7 +137,7 @@ class Universe:
             [self._step, self._receive, self._pass_time, self.things.changes, self.things.breaks,
              self._kill, self._fall_asleep, self._duplicate, self._clean_up, self._tick,
              self._push, self._fall_back],
-            [60, 12, 6, 4, 3, 2, 1, 3, 2, 3, 5, self.guards.falls],
+            [100, 12, 6, 4, 3, 2, 1, 2, 1, 1, 3, self.guards.falls],
         )[0]  # fmt: skip
         happening()
 
@@ -238,7 +238,7 @@ class Universe:
     # --- what may happen --------------------------------------------------------------------------------
 
     def _receive(self) -> None:
-        waiting = self.queue.receive() if len(self.actors) < MOST_WORKERS else None
+        waiting = self.queue.receive() if len(self.taken) < MOST_WORKERS else None
         if waiting is None:
             return
         if waiting.is_dead:
