@@ -19,7 +19,7 @@ from pydantic import ValidationError
 
 from ops.target import Target
 from sluice.core.errors import RowRejected, SettingInvalid
-from sluice.core.keys import StreamKey
+from sluice.core.keys import SEPARATOR, StreamKey
 from sluice.core.priorities import Priority
 from sluice.messages import ApplyMessage, SecretMessage, SliceMessage
 from sluice.queues.messages import translation
@@ -68,6 +68,14 @@ class DeadLetter:
     def stream(self) -> str:
         return str(self.key) if self.key else self.scope or NOBODY
 
+    @property
+    def owner(self) -> tuple[str | None, str | None]:
+        """Client and source, as far as it tells: from its stream, else from its scope."""
+        if self.key is not None:
+            return self.key.client_id, self.key.source
+        client_id, _, rest = (self.scope or "").partition(SEPARATOR)
+        return client_id or None, rest.partition(SEPARATOR)[0] or None
+
 
 @dataclass(frozen=True, slots=True)
 class Wanted:
@@ -79,11 +87,11 @@ class Wanted:
     stream_key: str | None = None
 
     def fits(self, letter: DeadLetter) -> bool:
-        key = letter.key
+        client_id, source = letter.owner
         return (
             (not self.ids or any(letter.id.startswith(each) for each in self.ids))
-            and (self.client_id is None or (key is not None and key.client_id == self.client_id))
-            and (self.source is None or (key is not None and key.source == self.source))
+            and self.client_id in (None, client_id)
+            and self.source in (None, source)
             and (self.stream_key is None or letter.stream == self.stream_key)
         )
 

@@ -117,6 +117,9 @@ def test_a_note_that_a_secret_is_unreadable_says_which_and_whose(
     queues.bury(note, queue="SLUICE_PUSH_DLQ_URL", group="ridge")
     (told,) = json.loads(sluice.printed("dlq", "list", "--json"))
     assert (told["stream"], told["fault"]) == ("ridge#shipbob", None)
+    for whose, found in (("ridge", [told["id"]]), ("harbour", [])):
+        listed = json.loads(sluice.printed("dlq", "list", "--client", whose, "--json"))
+        assert [each["id"] for each in listed] == found
     assert told["asks"] == "a note that sluice/vendors/ridge/shipbob could not be read"
     assert sluice.run("dlq", "redrive", "--yes")[0] == 0
     assert [json.loads(body) for body in queues.bodies("SLUICE_PUSH_QUEUE_URL")] == [note]
