@@ -71,6 +71,20 @@ def test_one_sent_back_by_its_clients_desk_keeps_priority_ticket_and_turn(world:
     assert back.delay >= timedelta(seconds=1)
 
 
+def test_one_sent_back_again_has_waited_since_it_was_sent_back_first(world: World) -> None:
+    """The desk is told what it said before: else whoever waits is always the newest in line."""
+    desks = ClientDesks(world.book, world.clock, DeskRules(most_running=1))
+    desks.admit("acme", "busy", Priority.SCHEDULE, world.clock() + timedelta(minutes=5))
+    kit = replace(world.kit(), desks=desks)
+    world.run(asking("schedule"), kit)
+    (first,) = world.messages.take_all()
+    world.clock.advance(seconds=20)
+    assert world.run(first, kit).outcome is Outcome.IN_LINE
+    (again,) = world.messages.sent
+    assert first.waiting is not None
+    assert again.message.waiting == first.waiting
+
+
 def test_one_that_is_let_in_gives_its_ticket_up(world: World) -> None:
     """Else a client's requests would be refused once ten of them were served."""
     desks = ClientDesks(world.book, world.clock, DeskRules(most_tickets=1))
