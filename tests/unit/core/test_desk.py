@@ -211,6 +211,15 @@ def test_a_backfill_that_waited_for_long_gets_the_last_slot_once() -> None:
     assert not door.admits(BACKFILL, waiting=other)
 
 
+def test_a_backfill_that_waited_for_a_moment_does_not_get_the_last_slot() -> None:
+    door = Door()
+    door.seat(SCHEDULE, SCHEDULE)
+    waiting = door.refused(BACKFILL).waiting
+    door.now += door.rules.patience - timedelta(minutes=1)
+    door.seat(SCHEDULE)
+    assert not door.admits(BACKFILL, waiting=waiting)
+
+
 def test_fresh_work_leaves_a_slot_to_a_called_backfill_that_waited_for_long() -> None:
     door = Door()
     door.seat(SCHEDULE, SCHEDULE)

@@ -246,6 +246,12 @@ def test_only_runs_that_asked_and_completed_say_so(more: dict[str, object]) -> N
     assert "zero-rows" not in checks(one)
 
 
+def test_a_run_under_way_is_not_one_of_those_that_asked_in_vain() -> None:
+    open_one = run(MINUTE / 2, took=None)
+    one = known(history(open_one, *quiet(), LOADED, silence=Silence(2 * HOUR, 7)))  # type: ignore[arg-type]
+    assert findings.asks_in_vain(one)
+
+
 def test_the_window_follows_the_cadence() -> None:
     assert findings.calm_window(MINUTE) == 2 * HOUR
     assert findings.calm_window(HOUR) == 6 * HOUR
