@@ -20,7 +20,7 @@ from local.processes import StackFailed, mark_of, processes_of
 from local.supervisor import sweep
 
 STOP_S = 120.0
-"""The last that a stack does is to remove what its functions unpacked, some 3,000 files for each process."""
+"""A busy machine ends its programs one after another, and removes their folders last."""
 
 TELL_AGAIN_S = 1.0
 

@@ -142,6 +142,17 @@ def test_the_endpoints_are_for_the_owner_only(deployed: Deployed) -> None:
     assert {"DATABASE_URL", "AWS_ENDPOINT_URL", *vendors} <= set(deployed.names)
 
 
+def test_what_functions_consist_of_is_unpacked_once(deployed: Deployed) -> None:
+    """Two environments, one folder of code and one layer: whoever starts needs not unpack 3,000 files."""
+    deployed.invoke("dispatcher")
+    deployed.invoke("cleanup")
+    temp = deployed.stack.places.run / "aws"
+    archives = [*temp.glob("ministack-lambda-*/*.zip")]
+    folders = {archive.with_suffix("").resolve() for archive in archives}
+    assert len(archives) > len(folders) >= 2
+    assert {folder.parent for folder in folders} == {(temp / "unpacked").resolve()}
+
+
 def test_a_database_that_is_given_is_used(
     tmp_path: Path, postgres_server: Postgres, monkeypatch: pytest.MonkeyPatch
 ) -> None:
