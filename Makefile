@@ -50,16 +50,17 @@ check: .venv/ready ## Style, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two suites at a time where nothing counts seconds; what breaks things by the clock has the machine to itself.
+# Two suites at a time where nothing counts seconds, the longest begun first beside all the quick ones; what breaks
+# things by the clock has the machine to itself.
 TOGETHER = --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
 
 test: setup check ## What CI runs, quick things first; of the long suites what every change needs
-	$(MAKE) $(TOGETHER) unit template contract integration SHORT=1
-	$(MAKE) --no-print-directory browser e2e chaos SHORT=1
+	$(MAKE) $(TOGETHER) integration template unit contract browser SHORT=1
+	$(MAKE) --no-print-directory e2e chaos SHORT=1
 
 test-all: setup check ## Every test there is
-	$(MAKE) $(TOGETHER) unit template contract integration
-	$(MAKE) --no-print-directory browser e2e chaos
+	$(MAKE) $(TOGETHER) integration template unit contract browser
+	$(MAKE) --no-print-directory e2e chaos
 
 unit: .venv/ready ## Rules one module at a time, the engine under hundreds of seeds, the protocol's state model
 	$(PYTEST) tests/unit tests/simulation tests/model tests/mutation

@@ -30,6 +30,9 @@ HIDDEN_S = 30
 AT_ONCE = 10
 """SQS hands out no more in one answer."""
 
+ALL_SERVERS_S = 1
+"""SQS asks all of its servers, not some, when it may wait."""
+
 SHORTEST_ID = 4
 NOBODY = "unreadable"
 
@@ -179,7 +182,7 @@ class DeadLetters:
                 QueueUrl=url,
                 MaxNumberOfMessages=AT_ONCE,
                 VisibilityTimeout=HIDDEN_S,
-                WaitTimeSeconds=1,  # so that all of SQS's servers are asked, not some
+                WaitTimeSeconds=ALL_SERVERS_S,
                 AttributeNames=["All"],
             )
         found: Sequence[Mapping[str, Any]] = answer.get("Messages", [])

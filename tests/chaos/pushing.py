@@ -14,13 +14,14 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from queue import Empty, SimpleQueue
 from typing import Any
 
 from sluice.messages import ApplyMessage
 from tests.chaos.event_source import Delivery, EventSource
 from tests.chaos.workers import Ended, Worker
+from tests.listening import Listening
 
 WEBHOOK, APPLY = "webhook", "apply"
 
@@ -117,7 +118,7 @@ class Gateway:
 
     def __init__(self) -> None:
         self.call: Callable[[Mapping[str, Any]], Reply] = lambda _: NOBODY
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = Listening(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = True
         self._thread = threading.Thread(
             target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True

@@ -150,6 +150,7 @@ def _opened(deployed: Deployed, control: ShipBobControl) -> Shop:
         ReservedConcurrentExecutions=RECEIVERS,
     )
     shop.subscribe()
+    deployed.invoke("dispatcher")
     assert deployed.run_of(KEY, began, 2 * PATIENCE_S)["outcome"] == "completed"
     control.burst(count=2, seed=99)  # the functions are warm from here on
     until(lambda: not shop.behind(), "the first pushes were stored")

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from sluice.core.keys import StreamKey
@@ -28,6 +28,7 @@ from sluice.sources.registry import check_settings, open_stream
 from sluice.usecases import apply_hint, receive_webhook
 from sluice.webhooks.client_secrets import ClientWebhookSecrets
 from sluice.webhooks.http_api import answer_of, request_of
+from tests.listening import Listening
 from tests.memory.messages import MemoryMessages
 from tests.memory.push_queue import MemoryPushQueue
 
@@ -156,7 +157,7 @@ def listening(receiver: Receiver) -> Iterator[Receiver]:
         def log_message(self, *_: Any) -> None:
             """Tests look at receipts."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Listening(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     receiver.url = f"http://127.0.0.1:{server.server_port}/webhooks"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})

@@ -13,10 +13,11 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
 from local.places import PROJECT
+from tests.listening import Listening
 
 NOWHERE = "http://127.0.0.1:1"
 """Nothing listens there, and nothing can without being root."""
@@ -100,7 +101,7 @@ def scripted_aws() -> Iterator[ScriptedAws]:
         def log_message(self, *_: Any) -> None:
             """Tests look at ``asked``."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server = Listening(("127.0.0.1", 0), Handler)
     aws.endpoint = f"http://127.0.0.1:{server.server_port}"
     thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
     thread.start()
