@@ -60,6 +60,7 @@ def settle(stand: Stand, *, rewound: bool = False) -> list[str]:
     """
     if stand.mixpanel is not None:
         stand.mixpanel.cohorts.end()
+    stand.tally.forget_deaths()  # whom the suite's own hand brings back, did not recover by itself
     for source in stand.event_sources:
         source.forget_late()
         source.bring_back()
