@@ -220,7 +220,9 @@ def _recoveries(runs: Sequence[Run]) -> str:
         "broken at the time (also stores). Since leases last 3 s here, which is an invocation's 2 s and a margin, a\n"
         "dead worker's message takes over as soon as its invocation is over (ADR 8). Who dies before it told its\n"
         "message to come back is followed when the queue shows that again, 5 s later here: *of holders* is of those\n"
-        "who are known to have held the lease. Also beyond a lease: who waited for one of the few workers.",
+        "who are known to have held the lease. Also beyond a lease: who waited for one of the few workers. Up to the\n"
+        "run of 2026-11-27 04:07, deaths in a round's last moments counted, too: their messages are brought back by\n"
+        "the suite itself, too early to take over, and then wait for the lapse.",
         "",
         "| date | lease | deaths | within one lease | p50 | p95 | longest | of holders | within one lease |",
         "|---|---|---|---|---|---|---|---|---|",
