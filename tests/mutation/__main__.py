@@ -31,8 +31,8 @@ DECLARATIONS = (
 PROTOCOL = {
     "core": ("asked_days", "budget", "errors", "keys", "records", "removal", "slices", "windows"),
     "usecases": (
-        "apply_event", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "reconcile",
-        "redrive", "run_slice", "waiting",
+        "apply_event", "apply_hint", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "reconcile",
+        "redrive", "run_slice", "undo_reconcile", "waiting",
     ),
 }  # fmt: skip
 """What may lose, double or overwrite something, or leave it undone."""
@@ -41,6 +41,7 @@ SAMPLE = 400
 TESTS = (
     "tests/unit/core",
     "tests/unit/usecases",
+    "tests/unit/webhooks",
     "tests/model/test_against_the_engine.py",
     "tests/simulation/test_seeds.py::test_no_seed_breaks_anything[0]",
 )

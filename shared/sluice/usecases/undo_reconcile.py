@@ -54,7 +54,7 @@ def undo_reconcile(kit: Kit, run_id: str, *, why: str | None = None) -> Undone:
     removals = _checked(kit, run_id)
 
     def change(rows: int) -> Change:
-        said = json.dumps({"rows": rows, "run_id": removals.run_id}, sort_keys=True)
+        said = json.dumps({"rows": rows, "run_id": removals.run_id})
         return Change(kit.actor, ACTION, str(removals.key), None, said, why)
 
     rows = kit.undoing.restore(removals, kit.table_of(removals.key), change)

@@ -104,6 +104,12 @@ def test_a_pause_keeps_it_for_later(desk: PortionDesk) -> None:
     assert desk.portion().outcome is Outcome.WRITTEN
 
 
+def test_a_pause_leaves_it_the_attempts_that_it_had(desk: PortionDesk) -> None:
+    desk.switches.pause = PAUSE
+    desk.portion(attempt=3)
+    assert [message.attempt for message in desk.queue.take_all()] == [3]
+
+
 def test_a_database_that_is_away_puts_it_off_and_in_the_end_makes_it_a_dead_letter(
     desk: PortionDesk,
 ) -> None:
