@@ -1,7 +1,7 @@
 """`python -m tests.mutation`: break the engine in every small way, and see that a test notices.
 
 Every mutant of the slice protocol is tried, and of the other rooms of the engine (limits, turns, steering,
-receiving: they guard load, not data) a sample. Ends with an error when one of the protocol's survives that
+showing: they guard load, not data) a sample. Ends with an error when one of the protocol's survives that
 `survivors.toml` does not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`),
 names of the core's rooms to their files (`desk`). The report is written by a full run only.
 """
@@ -31,8 +31,8 @@ DECLARATIONS = (
 PROTOCOL = {
     "core": ("asked_days", "budget", "errors", "keys", "records", "removal", "slices", "windows"),
     "usecases": (
-        "apply_event", "apply_hint", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "reconcile",
-        "redrive", "run_slice", "undo_reconcile", "waiting",
+        "apply_event", "apply_hint", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "receive_webhook",
+        "reconcile", "redrive", "run_slice", "undo_reconcile", "waiting",
     ),
 }  # fmt: skip
 """What may lose, double or overwrite something, or leave it undone."""

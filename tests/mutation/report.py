@@ -124,7 +124,7 @@ def _sample(report: Report) -> Iterable[str]:
     where = ", ".join(f"`{file}` {number}" for file, number in missed.most_common())
     yield from (
         "",
-        f"Of the {report.others:,} mutants of the other rooms (limits, turns, steering, receiving: they guard load,"
+        f"Of the {report.others:,} mutants of the other rooms (limits, turns, steering, showing: they guard load,"
         f" not data) a sample of {len(report.sampled)}",
         f"was tried: {killed} killed, {killed / len(report.sampled):.1%}. Survivors, not explained singly: {where}.",
     )

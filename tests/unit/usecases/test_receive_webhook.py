@@ -152,8 +152,9 @@ def test_a_row_that_carries_its_version_is_queued_as_such(office: Office) -> Non
         (StreamKey("bolt", "parcels", "parcels"), None),
         (StreamKey("acme", "shop", "parcels"), None),
         (PARCELS, "msg_2"),
+        (PARCELS, "msg_1/2"),
     ],
-    ids=["another client", "another source", "another id"],
+    ids=["another client", "another source", "another id", "the id of a part"],
 )
 def test_a_clients_delivery_never_becomes_anothers_news(
     office: Office, key: StreamKey, event_id: str | None
@@ -211,6 +212,21 @@ def test_a_client_whose_secret_cannot_be_had_is_refused_like_an_unknown_one(
     receipt = office.receive(Sent())
     assert receipt == Receipt(Reception.REFUSED, "parcels", refusal=Refusal.SECRET_UNUSABLE)
     assert receipt.status == office.receive(Sent(), "nobody").status
+
+
+def test_what_stands_in_for_a_secret_that_cannot_be_had_signs_nothing(office: Office) -> None:
+    """With words for a secret any stand-in but none at all could be guessed."""
+    office.secrets.by_client["acme", "shop"] = SecretMissing("it is not there")
+    body = b'{"parcel":"p-1"}'
+    for guess in ("", "another"):
+        headers = (
+            ("x-shop-hmac-sha256", mac(guess.encode(), body)),
+            ("x-shop-event-id", "msg-1"),
+            ("x-shop-topic", "parcels/moved"),
+        )
+        receipt = receive_webhook(WebhookRequest("acme", "shop", headers, body), office.kit())
+        assert receipt.refusal is Refusal.SECRET_UNUSABLE
+    assert nothing_came_of_it(office)
 
 
 def test_a_header_that_is_missing_is_refused_like_a_signature_that_is_wrong(office: Office) -> None:

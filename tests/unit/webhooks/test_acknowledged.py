@@ -42,7 +42,8 @@ def test_a_store_that_is_away_is_no_refusal(office: Office) -> None:
     assert office.queue.sent == []
     office.inbox.away = False
     office.secrets.by_client["acme", "parcels"] = RetryLater("Secrets Manager does not answer")
-    assert office.receive(Sent()).status == 503
+    receipt = office.receive(Sent())
+    assert (receipt.status, receipt.detail) == (503, "Secrets Manager does not answer")
 
 
 def test_a_message_that_is_queued_is_acknowledged_though_that_could_not_be_noted(
