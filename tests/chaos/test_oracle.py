@@ -150,6 +150,16 @@ def test_recorded_runs_add_up(tmp_path: Path) -> None:
     assert "| 1 | 100 % |" in page
 
 
+@pytest.mark.timeout(200)
+def test_whom_the_suite_brings_back_did_not_recover_by_itself(stand: Stand) -> None:
+    """At a round's end messages of the dead come back at once, and all streams are asked for."""
+    for key in stand.keys:
+        stand.tally.note(str(key), Ended(death="random"), SPARED, 0.1)
+    before = len(stand.tally.recoveries)
+    assert oracle.settle(stand) == []
+    assert len(stand.tally.recoveries) == before
+
+
 def test_a_death_is_of_a_holder_where_only_a_holder_can_die() -> None:
     """Before that, nobody had told the message when to come back."""
     tally = Tally()
