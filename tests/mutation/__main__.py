@@ -1,9 +1,9 @@
 """`python -m tests.mutation`: break the engine in every small way, and see that a test notices.
 
-Every mutant of the slice protocol is tried, and of the other rooms of the engine (limits, turns, steering,
-showing: they guard load, not data) a sample. Ends with an error when one of the protocol's survives that
-`survivors.toml` does not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`),
-names of the core's rooms to their files (`desk`). The report is written by a full run only.
+Every mutant of the core and of the slice protocol's use cases is tried, and of the other use cases (steering,
+showing, admission: they guard load, not data) a sample. Ends with an error when one of the former survives that
+`survivors/` does not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`), names of
+the core's rooms to their files (`desk`). The report is written by a full run only.
 """
 
 from __future__ import annotations
@@ -28,14 +28,11 @@ DECLARATIONS = (
     "shared/sluice/core/scheduling.py",
     "shared/sluice/core/fault_points.py",
 )
-PROTOCOL = {
-    "core": ("asked_days", "budget", "errors", "keys", "records", "removal", "slices", "windows"),
-    "usecases": (
-        "apply_event", "apply_hint", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "receive_webhook",
-        "reconcile", "redrive", "run_slice", "undo_reconcile", "waiting",
-    ),
-}  # fmt: skip
-"""What may lose, double or overwrite something, or leave it undone."""
+PROTOCOL = (
+    "apply_event", "apply_hint", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "receive_webhook",
+    "reconcile", "redrive", "run_slice", "undo_reconcile", "waiting",
+)  # fmt: skip
+"""Use cases that may lose, double or overwrite something, or leave it undone."""
 
 SAMPLE = 400
 TESTS = (
@@ -51,7 +48,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("only", nargs="*", help="files or functions")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8))
-    parser.add_argument("--sample", type=int, default=SAMPLE, help="mutants beside the protocol's")
+    parser.add_argument("--sample", type=int, default=SAMPLE, help="mutants of other use cases")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
@@ -64,7 +61,7 @@ def main() -> int:
 
 
 def _run(only: Sequence[str], jobs: int, sample: int) -> int:
-    survivors = Survivors.read(Path(__file__).with_name("survivors.toml"))
+    survivors = Survivors.read(Path(__file__).with_name("survivors"))
     with copy_of(PROJECT) as copy:
         mutants, others = _wanted(_mutants(copy, only), only, sample)
         progress, judged = Progress(len(mutants)), list[Judged]()
@@ -74,7 +71,7 @@ def _run(only: Sequence[str], jobs: int, sample: int) -> int:
             if one.verdict is Verdict.SURVIVED and one.mutant.key not in survivors.explained:
                 _say_survived(one.mutant)
             progress.note(one)
-    sampled = [one for one in judged if not only and not is_of_protocol(one.mutant)]
+    sampled = [one for one in judged if not only and not is_strict(one.mutant)]
     strict = [one for one in judged if one not in sampled]
     report = Report(strict, survivors, complete=not only, sampled=sampled, others=others)
     if not only:
@@ -99,17 +96,18 @@ def _mutants(copy: Path, only: Sequence[str] = ()) -> list[Mutant]:
 def _wanted(
     mutants: Sequence[Mutant], only: Sequence[str], sample: int
 ) -> tuple[list[Mutant], int]:
-    """Those to try, and how many there are that are none of the protocol's."""
-    others = [mutant for mutant in mutants if not is_of_protocol(mutant)]
+    """Those to try, and how many there are that are not tried whole."""
+    others = [mutant for mutant in mutants if not is_strict(mutant)]
     if only:
         return [mutant for mutant in mutants if _is_wanted(mutant, only)], len(others)
     drawn = random.Random(0).sample(others, min(sample, len(others)))  # noqa: S311
-    return [*filter(is_of_protocol, mutants), *drawn], len(others)
+    return [*filter(is_strict, mutants), *drawn], len(others)
 
 
-def is_of_protocol(mutant: Mutant) -> bool:
+def is_strict(mutant: Mutant) -> bool:
+    """It must be killed or explained."""
     file = Path(mutant.file)
-    return file.stem in PROTOCOL.get(file.parent.name, ())
+    return "core" in file.parts or file.stem in PROTOCOL
 
 
 def _names_of(file: Path) -> set[str]:

@@ -29,27 +29,33 @@ class Explanation:
 
 @dataclass(frozen=True, slots=True)
 class Survivors:
-    """Why mutants survive, by file, function and text: ``survivors.toml``, kept by hand."""
+    """Why mutants survive, by file, function and text: the folder ``survivors``, kept by hand, a file for each room."""
 
     explained: dict[Key, Explanation]
 
     @classmethod
-    def read(cls, file: Path) -> Survivors:
+    def read(cls, folder: Path) -> Survivors:
         explained: dict[Key, Explanation] = {}
-        for entry in tomllib.loads(file.read_text()).get("survivor", []):
-            if entry["kind"] not in KINDS:
-                raise ValueError(f"{file}: kind {entry['kind']!r}: use one of {sorted(KINDS)}")
-            for text in entry["mutants"]:
-                key = (f"shared/sluice/{entry['file']}", entry["function"], text)
+        for file in sorted(folder.glob("*.toml")):
+            for key, explanation in _explanations(file):
                 if key in explained:
                     raise ValueError(f"{file}: explained twice: {key}")
-                explained[key] = Explanation(entry["kind"], entry["why"])
+                explained[key] = explanation
         return cls(explained)
+
+
+def _explanations(file: Path) -> Iterable[tuple[Key, Explanation]]:
+    for entry in tomllib.loads(file.read_text()).get("survivor", []):
+        if entry["kind"] not in KINDS:
+            raise ValueError(f"{file}: kind {entry['kind']!r}: use one of {sorted(KINDS)}")
+        for text in entry["mutants"]:
+            key = (f"shared/sluice/{entry['file']}", entry["function"], text)
+            yield key, Explanation(entry["kind"], entry["why"])
 
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run's verdicts beside what is known of survivors. ``complete``: every mutant of the protocol was tried.
+    """A run's verdicts beside what is known of survivors. ``complete``: every strict mutant was tried.
     ``sampled`` are verdicts on some of the ``others``, which need no explanation."""
 
     judged: Sequence[Judged]
@@ -103,8 +109,8 @@ def _page(report: Report, folder: Path, tests: Sequence[str]) -> Iterable[str]:
     )
     for file in sorted({one.mutant.file for one in report.judged}):
         yield _row(report, file, file)
-    for folder_name in ("core", "usecases"):
-        yield _row(report, f"shared/sluice/{folder_name}/", f"**the protocol in {folder_name}**")
+    yield _row(report, "shared/sluice/core/", "**core**")
+    yield _row(report, "shared/sluice/usecases/", "**the protocol's use cases**")
     yield from _sample(report)
     yield from ("", "## Survivors", "")
     yield from (f"- **{kind}**: {meaning}" for kind, meaning in KINDS.items())
@@ -112,7 +118,7 @@ def _page(report: Report, folder: Path, tests: Sequence[str]) -> Iterable[str]:
 
 
 def _sample(report: Report) -> Iterable[str]:
-    """The rooms that guard load: their score by a sample, with the files where tests miss most."""
+    """The use cases that guard load: their score by a sample, with the files where tests miss most."""
     if not report.sampled:
         return
     missed = Counter(
@@ -124,7 +130,7 @@ def _sample(report: Report) -> Iterable[str]:
     where = ", ".join(f"`{file}` {number}" for file, number in missed.most_common())
     yield from (
         "",
-        f"Of the {report.others:,} mutants of the other rooms (limits, turns, steering, showing: they guard load,"
+        f"Of the {report.others:,} mutants of the other use cases (steering, showing, admission: they guard load,"
         f" not data) a sample of {len(report.sampled)}",
         f"was tried: {killed} killed, {killed / len(report.sampled):.1%}. Survivors, not explained singly: {where}.",
     )

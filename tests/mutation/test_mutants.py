@@ -128,12 +128,11 @@ def test_tests_that_fail_without_a_mutant_judge_nothing(suite: Suite) -> None:
 
 
 def explained(tmp_path: Path, *texts: str) -> Survivors:
-    file = tmp_path / "survivors.toml"
-    file.write_text(
+    (tmp_path / "rules.toml").write_text(
         "[[survivor]]\nkind = 'equivalent'\nfile = 'tiny/rule.py'\nfunction = 'may_go'\n"
         f"mutants = {list(texts)!r}\nwhy = 'because'\n"
     )
-    return Survivors.read(file)
+    return Survivors.read(tmp_path)
 
 
 def judged(text: str, verdict: Verdict) -> Judged:
@@ -154,7 +153,7 @@ def test_an_explanation_of_what_is_killed_or_gone_is_outdated(tmp_path: Path) ->
     assert len(Report([], known, complete=True).outdated) == 2
 
 
-def test_a_sample_of_other_rooms_is_a_score_and_needs_no_explanation(tmp_path: Path) -> None:
+def test_a_sample_of_other_use_cases_is_a_score_and_needs_no_explanation(tmp_path: Path) -> None:
     sample = [judged("a → b", Verdict.SURVIVED), judged("a → c", Verdict.KILLED)]
     report = Report([], explained(tmp_path), complete=True, sampled=sample, others=1234)
     write_report(report, tmp_path / "page.md", ["tests"])
@@ -164,20 +163,19 @@ def test_a_sample_of_other_rooms_is_a_score_and_needs_no_explanation(tmp_path: P
     assert "a sample of 2\nwas tried: 1 killed, 50.0%" in page
 
 
-def test_the_protocol_is_tried_whole_and_of_the_rest_a_sample() -> None:
+def test_core_and_protocol_are_tried_whole_and_of_the_rest_a_sample() -> None:
     mutants = [
         Mutant(f"shared/sluice/{file}.py", "f", line, f"{line}", "")
-        for file in ("core/slices", "core/desk/turns", "usecases/run_slice")
+        for file in ("core/desk/turns", "usecases/steer", "usecases/run_slice")
         for line in range(5)
     ]
     wanted, others = _wanted(mutants, (), 2)
-    assert [m for m in wanted if "desk" not in m.file] == [*mutants[:5], *mutants[10:]]
+    assert [m for m in wanted if "steer" not in m.file] == [*mutants[:5], *mutants[10:]]
     assert (len(wanted), others) == (12, 5)
     assert len(_wanted(mutants, ["desk"], 2)[0]) == 5
 
 
 def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:
-    file = tmp_path / "survivors.toml"
-    file.write_text("[[survivor]]\nkind = 'whatever'\n")
+    (tmp_path / "rules.toml").write_text("[[survivor]]\nkind = 'whatever'\n")
     with pytest.raises(ValueError, match="whatever"):
-        Survivors.read(file)
+        Survivors.read(tmp_path)
