@@ -197,6 +197,37 @@ def test_a_page_is_read_as_it_was_written() -> None:
     assert read_page(json.loads(json.dumps(page_of(page)))) == page
 
 
+def test_a_page_is_named_by_its_source_and_its_account() -> None:
+    """As it stands in the table of a running deployment: another name would be an empty page."""
+    assert subject_of("shipbob", "sluice/acme") == "account#shipbob#sluice/acme"
+
+
+def test_a_page_is_small_and_says_nothing_that_is_over() -> None:
+    """It is read and written with every block of slots: distances for moments, and rates to a few digits."""
+    taken = (
+        Taken(START_MS),
+        Taken(START_MS + 52),
+        Taken(START_MS + 60, 250, 1),
+        Taken(START_MS + 70, 0, 2),
+    )
+    page = AccountPage(
+        at_ms=START_MS,
+        taken=taken,
+        hold_until_ms=START_MS,
+        split_until_ms=START_MS,
+        throttles=1,
+        factor=1 / 3,
+        told_rate=1 / 3,
+        told_at_ms=START_MS,
+    )
+    assert page_of(page) == {
+        "at": START_MS,
+        "taken": [START_MS, 52, [8, 250, 1], [10, 0, 2]],
+        "throttled": [0, 1, 0.3333],
+        "told": [0.333333, START_MS],
+    }
+
+
 def test_an_empty_page_is_an_account_never_asked() -> None:
     assert read_page({}) == AccountPage()
     assert page_of(AccountPage()) == {}

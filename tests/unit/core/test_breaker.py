@@ -7,7 +7,7 @@ from datetime import timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sluice.core.limits.breaker import SHORT_WAIT_MS, Breaker, BreakerRules, May
+from sluice.core.limits.breaker import Breaker, BreakerRules, May
 
 RULES = BreakerRules()
 PAUSE_MS = 60_000
@@ -51,8 +51,29 @@ def test_after_the_pause_exactly_one_tries() -> None:
     after = NOW + PAUSE_MS
     first, state = failed(11).may_ask(after, RULES)
     second, _ = state.may_ask(after, RULES)
-    assert first == May(counted=True)
-    assert second == May(SHORT_WAIT_MS)
+    assert (first.wait_ms, first.counted) == (0, True)
+    assert (second.wait_ms, second.counted) == (1000, False)
+
+
+def test_a_try_is_waited_for_no_longer_than_it_lasts() -> None:
+    """A worker that asked at the end of it would otherwise wait a second for one that is dead."""
+    first, state = failed(1).may_ask(NOW, RULES)
+    second, state = state.may_ask(NOW + 100, RULES)
+    assert first.counted
+    assert second.counted
+    assert state.may_ask(NOW + 39_700, RULES)[0] == May(300)
+    assert state.may_ask(NOW + 39_999, RULES)[0] == May(1)
+    assert state.may_ask(NOW + 40_000, RULES)[0].counted
+
+
+def test_a_try_that_ended_makes_room_for_one_other() -> None:
+    """Whether it failed or told nothing; a failure that was no try makes none."""
+    _, one = failed(1).may_ask(NOW, RULES)
+    _, two = one.may_ask(NOW, RULES)
+    assert len(two.tries) == 2
+    assert len(two.failed(NOW, RULES, counted=True).tries) == 1
+    assert len(two.failed(NOW, RULES, counted=False).tries) == 2
+    assert len(two.returned().tries) == 1
 
 
 def test_what_the_one_finds_closes_it_or_opens_it_again() -> None:
@@ -78,6 +99,8 @@ def test_tries_are_counted_before_they_are_made() -> None:
     _, two = one.may_ask(NOW, RULES)
     third, _ = two.may_ask(NOW, RULES)
     assert third.wait_ms > 0
+    _, last_but_one = failed(9).may_ask(NOW, RULES)
+    assert last_but_one.may_ask(NOW, RULES)[0].counted
     _, last = failed(10).may_ask(NOW, RULES)
     assert last.may_ask(NOW, RULES)[0].wait_ms > 0
 
@@ -101,6 +124,18 @@ def test_threshold_and_pause_are_the_sources() -> None:
     for _ in range(3):
         state = state.failed(NOW, rules, counted=False)
     assert state.open_until_ms == NOW + 5000
+
+
+def test_what_opened_by_stricter_rules_opens_again_though_they_are_looser_now() -> None:
+    """A deployment raised the threshold during the pause, and the try after it fails."""
+    strict, loose = BreakerRules(threshold=2), BreakerRules(threshold=50)
+    state = Breaker()
+    for _ in range(3):
+        state = state.failed(NOW, strict, counted=False)
+    may, state = state.may_ask(NOW + PAUSE_MS, loose)
+    assert may.counted
+    opened = state.failed(NOW + PAUSE_MS, loose, counted=True)
+    assert opened.open_until_ms == NOW + 2 * PAUSE_MS
 
 
 @given(st.lists(st.tuples(st.integers(0, 15), st.integers(0, 3000)), max_size=300))

@@ -34,12 +34,15 @@ PAUSED = SwitchBoard({Scope("acme"): Pause(Scope("acme"), NOW, "ann", "vendor as
         (State.STALLED, history(run(20 * MINUTE + SECOND, None), LOADED), None),
         (State.RUNNING, history(run(6 * HOUR, None, reason="backfill"), LOADED), None),
         (State.STALLED, history(run(6 * HOUR + SECOND, None, reason="backfill"), LOADED), None),
+        (State.FRESH, history(run(40 * MINUTE), LOADED), None),
+        (State.LATE, history(run(40 * MINUTE + SECOND), LOADED), None),
         (State.LATE, history(run(MINUTE, outcome="failed"), run(HOUR)), None),
         (State.FAILED, history(run(MINUTE, outcome="failed"), run(9 * MINUTE)), None),
         (State.FAILED, history(run(MINUTE, outcome="abandoned"), run(9 * MINUTE)), None),
         (State.FRESH, history(run(9 * MINUTE), LOADED), None),
         (State.NEVER, StreamHistory(), stream(since=NOW - MINUTE)),
         (State.LATE, StreamHistory(), stream(since=NOW - HOUR)),
+        (State.NEVER, StreamHistory(), stream(since=None)),
     ],
 )
 def test_the_first_that_fits_counts(
@@ -54,7 +57,17 @@ def test_without_the_database_nobody_knows() -> None:
     assert view_of(stream(), None, PAUSED, NOW).state is State.PAUSED
 
 
+def test_a_view_tells_what_registry_and_database_say() -> None:
+    moved, due = NOW - HOUR, NOW + MINUTE
+    past = history(run(MINUTE, None), LOADED, advanced_at=moved, open_rejects=3)
+    view = known(past, stream(due_at=due)).view
+    assert (view.advanced_at, view.due_at, view.open_rejects) == (moved, due, 3)
+    assert (view.running, view.last, view.fresh_at) == (*past.runs, LOADED.started_at)
+
+
 def test_who_paused_it_is_told() -> None:
+    silent = SwitchBoard({Scope("acme"): Pause(Scope("acme"), NOW, "ann")})
+    assert known(history(), board=silent).view.paused_because == "ann paused acme"
     assert known(history(), board=PAUSED).view.paused_because == "ann paused acme: vendor asked"
     assert known(history(), stream(paused=True)).view.paused_because == "the clients file pauses it"
     assert known(history(), stream(enabled=False)).view.paused_because == "it left the clients file"

@@ -170,11 +170,11 @@ class AccountPage:
         if limits and self.told_rate and now_ms < self.told_at_ms + TOLD_FOR_MS:
             limits.append(RateLimit.per_second(self.told_rate))
         factor = self.factor_at(now_ms)
-        return limits if factor == 1 else [limit.slowed(factor) for limit in limits]
+        return [limit.slowed(factor) for limit in limits]
 
     def factor_at(self, now_ms: int) -> float:
         """The part of the limits that is used: lowered by a 429, growing back with time."""
-        grown = RAISE_A_MINUTE * max(now_ms - self.throttled_at_ms, 0) / MINUTE_MS
+        grown = RAISE_A_MINUTE * (now_ms - self.throttled_at_ms) / MINUTE_MS
         return min(1.0, self.factor + grown)
 
     def granted(self, ask: Ask, rules: AccountRules) -> tuple[Grant, AccountPage]:

@@ -53,7 +53,7 @@ class Breaker:
     @property
     def calm(self) -> bool:
         """No failure is known: requests need not be counted."""
-        return not self.failures and not self.open_until_ms
+        return not self.failures
 
     def may_ask(self, now_ms: int, rules: BreakerRules) -> tuple[May, Breaker]:
         """Whether one request may be made now, and the breaker with that try counted."""

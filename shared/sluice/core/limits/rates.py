@@ -200,8 +200,7 @@ def compacted(taken: Sequence[Taken], limits: Sequence[RateLimit], now_ms: int) 
     """
     grains = sorted((limit.window_ms, _grain(limit, limits)) for limit in limits)
     shortest = grains[0][0]
-    if grains[-1][0] < 2 * shortest:
-        grains.append((2 * shortest, shortest))
+    grains.append((2 * shortest, shortest))  # reached where no limit is that much longer
     kept: list[Taken] = []
     for each in sorted(taken):
         age = now_ms - each.end_ms
@@ -248,8 +247,8 @@ def _at_once(board: _Board, limits: Sequence[RateLimit], wanted: Wanted) -> list
         return []
     if any(each.end_ms > wanted.from_ms - 2 * shortest.window_ms for each in board.taken):
         return []  # the stretch itself costs time: who uses all there is gets single slots
-    room = board.room(wanted.from_ms, wanted.from_ms + length)[0]
-    usable = max(1, int(2 * length / wanted.pace_ms)) if wanted.pace_ms else wanted.count
+    room = board.room(wanted.from_ms)[0]  # nothing lies ahead: later there is no less
+    usable = int(2 * length / wanted.pace_ms) if wanted.pace_ms else wanted.count
     count = min(room, usable, wanted.count)
     if count < 2:
         return []
@@ -261,7 +260,7 @@ def _between_cells(board: _Board, limits: Sequence[RateLimit], wanted: Wanted, a
     """How many to book where all cells near are taken and the limits have room all the same: several, as long
     as a good part of the budget is left."""
     shortest = min(limits, key=lambda limit: limit.per_ms)
-    room = board.room(at_ms, at_ms)[0]
+    room = board.room(at_ms)[0]
     if wanted.apart_ms or room * 4 < shortest.requests:
         return 1
     usable = int(2 * lateness_ms(limits) / wanted.pace_ms) if wanted.pace_ms else wanted.count
@@ -292,28 +291,25 @@ class _Board:
         """How many slots lie at exactly this moment."""
         return self._at.get(moment_ms, 0)
 
-    def room(self, start_ms: int, end_ms: int) -> tuple[int, int]:
-        """How many more requests may start anywhere in [start, end]; and when there is none, the first
-        moment at which this may be different."""
-        room, escape = self._limits[0][0], start_ms
-        for requests, window in self._limits:
-            left, until = self._room(requests, window, start_ms, end_ms)
-            room, escape = min(room, left), max(escape, until)
-        return max(room, 0), escape
+    def room(self, moment_ms: int) -> tuple[int, int]:
+        """How many more requests may start at this moment; and when there are none, the first one after it at
+        which this may be different."""
+        each = [self._room(*limit, moment_ms) for limit in self._limits]
+        return max(min(room for room, _ in each), 0), max(escape for _, escape in each)
 
     def free_from(self, moment_ms: int) -> int:
         """The first moment at or after this one that takes another slot, on the grid or not."""
         while True:
-            room, escape = self.room(moment_ms, moment_ms)
+            room, escape = self.room(moment_ms)
             if room:
                 return moment_ms
-            moment_ms = max(moment_ms + 1, escape)
+            moment_ms = escape
 
-    def _room(self, requests: int, window: int, start: int, end: int) -> tuple[int, int]:
-        """The fullest window that touches [start, end] begins where something ends, or at ``end``."""
-        room, escape = requests, start
-        first, last = bisect_left(self._ends, start - window + 1), bisect_left(self._ends, end)
-        for begins in {*self._ends[first:last], end}:
+    def _room(self, requests: int, window: int, at: int) -> tuple[int, int]:
+        """The fullest window around a moment begins where something ends, or there."""
+        room, escape = requests, at
+        first, last = bisect_left(self._ends, at - window + 1), bisect_left(self._ends, at)
+        for begins in {*self._ends[first:last], at}:
             left = requests - self._count(begins, window)
             room = min(room, left)
             if left <= 0:
@@ -368,13 +364,13 @@ class _Grid:
             if board.at(at) >= self._most:
                 cell += 1
                 continue
-            room, escape = board.room(at, at)
+            room, escape = board.room(at)
             if room:
                 return at
-            cell = max(cell + 1, self.cell_from(escape))
+            cell = self.cell_from(escape)
 
     def room_at(self, at_ms: int, board: _Board) -> int:
-        return min(board.room(at_ms, at_ms)[0], self._most - board.at(at_ms))
+        return min(board.room(at_ms)[0], self._most - board.at(at_ms))
 
     def _moment(self, cell: int) -> int:
         return cell * self._window // self._cells

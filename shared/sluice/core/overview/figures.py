@@ -51,7 +51,7 @@ OF_ACCOUNTS: Mapping[str, str] = {
 
 def figures_of(overview: Overview) -> Iterator[Figure]:
     """All figures that are known. What a store did not say has none: a zero would mend an alarm."""
-    silent = {each.split(":", 1)[0] for each in overview.unknown}
+    silent = {each.partition(":")[0] for each in overview.unknown}
     yield Figure("PartsUnknown", len(overview.unknown))
     found = Counter(finding.check for finding in overview.findings)
     if not silent & {"registry", "switches", "database"}:

@@ -28,7 +28,7 @@ from sluice.core.overview.stream_history import (
     Topic,
     WatchedStream,
 )
-from sluice.core.overview.stream_views import late_by, old_since
+from sluice.core.overview.stream_views import is_late, old_since
 from sluice.core.overview.wording import duration
 
 LARGE = 100
@@ -46,12 +46,6 @@ USUAL_DAYS = 6
 CALM_WINDOW = timedelta(hours=2)
 CALM_CADENCES = 6
 LONGEST_WINDOW = timedelta(hours=24)
-
-STREAM_CHECKS = (
-    "streams-late", "sync-slow", "watermark-stuck", "sync-too-large", "change-detection-off", "zero-rows",
-    "sums-broken", "brake-tripped",
-)  # fmt: skip
-"""What is found of streams, with the database's help."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,10 +85,10 @@ def of_stream(known: Known) -> Iterator[Finding]:
 
 def streams_late(known: Known) -> Finding | None:
     """Its data is older than ``fresh_within``."""
-    if late_by(known.stream, known.history, known.view, known.now) <= timedelta(0):
-        return None
     since, view = old_since(known.stream, known.view), known.view
-    age = duration(known.now - since) if since else "?"
+    if since is None or not is_late(known.stream, known.history, view, known.now):
+        return None
+    age = duration(known.now - since)
     target = duration(view.limits.fresh_within)
     what = f"data is {age} old" if view.fresh_at else f"nothing is stored yet after {age}"
     return Finding("streams-late", known.subject, f"{what}; its target is {target}", since)
@@ -131,10 +125,11 @@ def watermark_stuck(known: Known) -> Finding | None:
     stream that is looked at and finds nothing due does not read, and may stand: unless a run that did ask the
     vendor has completed since, and the cursor stands all the same.
     """
-    advanced_at = known.history.advanced_at
-    since = max(filter(None, (advanced_at, known.stream.resumed_at)), default=None)
-    limit = known.view.limits.advance_within
-    if advanced_at is None or since is None or known.now - since <= limit:
+    advanced_at, limit = known.history.advanced_at, known.view.limits.advance_within
+    if advanced_at is None:
+        return None
+    since = max(advanced_at, known.stream.resumed_at or advanced_at)
+    if known.now - since <= limit:
         return None
     idle_at = known.history.idle_at
     rests = idle_at is not None and known.now - idle_at <= limit

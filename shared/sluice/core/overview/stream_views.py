@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import datetime, timedelta
 
-from sluice.core.overview.picture import State, StreamView
+from sluice.core.overview.picture import RunView, State, StreamView
 from sluice.core.overview.stream_history import BACKFILL, StreamHistory, WatchedStream
 from sluice.core.steering.switches import SwitchBoard
 
@@ -57,37 +57,33 @@ def state_of(
     if history is None:
         return State.UNKNOWN
     if view.running is not None:
-        return State.RUNNING if moves(history, now) else State.STALLED
-    if late_by(stream, history, view, now) > timedelta(0):
+        return State.RUNNING if moves(view.running, now) else State.STALLED
+    if is_late(stream, history, view, now):
         return State.LATE
     if view.last is not None and view.last.outcome != "completed":
         return State.FAILED
     return State.NEVER if view.fresh_at is None else State.FRESH
 
 
-def moves(history: StreamHistory, now: datetime) -> bool:
-    """An open run committed something lately, or was begun lately."""
-    run = history.running
-    if run is None:
-        return False
+def moves(run: RunView, now: datetime) -> bool:
+    """This open run committed something lately, or was begun lately."""
     patience = BACKFILLS_MOVE_WITHIN if run.reason == BACKFILL else MOVES_WITHIN
     return now - run.last_progress_at <= patience
 
 
-def late_by(
-    stream: WatchedStream, history: StreamHistory, view: StreamView, now: datetime
-) -> timedelta:
-    """By how much its data is older than its target; zero or less when it is not.
+def is_late(stream: WatchedStream, history: StreamHistory, view: StreamView, now: datetime) -> bool:
+    """Its data is older than its target.
 
     Counted from the moment that what the vendor had is stored of, but not from before a pause ended. A stream that
     never completed counts from when it was entered. A first load or a backfill that moves is not late.
     """
-    run = history.running
-    is_long_work = run is not None and (run.reason == BACKFILL or history.is_first_load(run))
-    if is_long_work and moves(history, now):
-        return timedelta(0)
-    since = old_since(stream, view)
-    return timedelta(0) if since is None else now - since - view.limits.fresh_within
+    run, since = history.running, old_since(stream, view)
+    may_take_long = run is not None and _is_long_work(run, history) and moves(run, now)
+    return not may_take_long and since is not None and now - since > view.limits.fresh_within
+
+
+def _is_long_work(run: RunView, history: StreamHistory) -> bool:
+    return run.reason == BACKFILL or history.is_first_load(run)
 
 
 def old_since(stream: WatchedStream, view: StreamView) -> datetime | None:
