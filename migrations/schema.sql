@@ -786,6 +786,7 @@ CREATE TABLE sluice.sync_commit (
     updated_at timestamp with time zone DEFAULT now() NOT NULL,
     full_since timestamp with time zone,
     advanced_at timestamp with time zone DEFAULT now() NOT NULL,
+    rested_at timestamp with time zone,
     CONSTRAINT sync_commit_fencing_token_check CHECK ((fencing_token >= 0)),
     CONSTRAINT sync_commit_seq_check CHECK ((seq >= 0))
 );

@@ -1,16 +1,14 @@
 """`python -m tests.mutation`: break the engine in every small way, and see that a test notices.
 
-Every mutant of the core and of the slice protocol's use cases is tried, and of the other use cases (steering,
-showing, admission: they guard load, not data) a sample. Ends with an error when one of the former survives that
-`survivors/` does not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`), names of
-the core's rooms to their files (`desk`). The report is written by a full run only.
+Every mutant of the core and of the use cases is tried. Ends with an error when one survives that `survivors/` does
+not explain. Names of files or functions limit it to those (`run_slice`, `_hand_on`), names of the core's rooms to
+their files (`desk`). The report is written by a full run only.
 """
 
 from __future__ import annotations
 
 import argparse
 import os
-import random
 import signal
 import sys
 from collections.abc import Sequence
@@ -25,16 +23,8 @@ PROJECT = Path(__file__).parents[2]
 MUTATED = ("shared/sluice/usecases", "shared/sluice/core")
 DECLARATIONS = (
     "shared/sluice/core/ports.py",
-    "shared/sluice/core/scheduling.py",
     "shared/sluice/core/fault_points.py",
 )
-PROTOCOL = (
-    "apply_event", "apply_hint", "clean_up", "draft", "kit", "make_slice", "plan", "read_step", "receive_webhook",
-    "reconcile", "redrive", "run_slice", "undo_reconcile", "waiting",
-)  # fmt: skip
-"""Use cases that may lose, double or overwrite something, or leave it undone."""
-
-SAMPLE = 400
 TESTS = (
     "tests/unit/core",
     "tests/unit/usecases",
@@ -48,11 +38,10 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.mutation", description=__doc__)
     parser.add_argument("only", nargs="*", help="files or functions")
     parser.add_argument("--jobs", type=int, default=min(os.cpu_count() or 1, 8))
-    parser.add_argument("--sample", type=int, default=SAMPLE, help="mutants of other use cases")
     options = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     try:
-        return _run(options.only, options.jobs, options.sample)
+        return _run(options.only, options.jobs)
     except RunnerFailed as error:
         print(error, file=sys.stderr)  # noqa: T201
         return 2
@@ -60,10 +49,10 @@ def main() -> int:
         return 130
 
 
-def _run(only: Sequence[str], jobs: int, sample: int) -> int:
+def _run(only: Sequence[str], jobs: int) -> int:
     survivors = Survivors.read(Path(__file__).with_name("survivors"))
     with copy_of(PROJECT) as copy:
-        mutants, others = _wanted(_mutants(copy, only), only, sample)
+        mutants = [mutant for mutant in _mutants(copy, only) if _is_wanted(mutant, only)]
         progress, judged = Progress(len(mutants)), list[Judged]()
         tests = [test for test in TESTS if (copy / test.partition("::")[0]).exists()]
         for one in Session(Suite(copy, tests), jobs).judge(mutants):
@@ -71,9 +60,7 @@ def _run(only: Sequence[str], jobs: int, sample: int) -> int:
             if one.verdict is Verdict.SURVIVED and one.mutant.key not in survivors.explained:
                 _say_survived(one.mutant)
             progress.note(one)
-    sampled = [one for one in judged if not only and not is_strict(one.mutant)]
-    strict = [one for one in judged if one not in sampled]
-    report = Report(strict, survivors, complete=not only, sampled=sampled, others=others)
+    report = Report(judged, survivors, complete=not only)
     if not only:
         write_report(report, PROJECT / "docs" / "results" / "mutants.md", tests)
     return _say(report)
@@ -91,23 +78,6 @@ def _mutants(copy: Path, only: Sequence[str] = ()) -> list[Mutant]:
         if name not in DECLARATIONS
         for mutant in mutants_of(name, file.read_text())
     ]
-
-
-def _wanted(
-    mutants: Sequence[Mutant], only: Sequence[str], sample: int
-) -> tuple[list[Mutant], int]:
-    """Those to try, and how many there are that are not tried whole."""
-    others = [mutant for mutant in mutants if not is_strict(mutant)]
-    if only:
-        return [mutant for mutant in mutants if _is_wanted(mutant, only)], len(others)
-    drawn = random.Random(0).sample(others, min(sample, len(others)))  # noqa: S311
-    return [*filter(is_strict, mutants), *drawn], len(others)
-
-
-def is_strict(mutant: Mutant) -> bool:
-    """It must be killed or explained."""
-    file = Path(mutant.file)
-    return "core" in file.parts or file.stem in PROTOCOL
 
 
 def _names_of(file: Path) -> set[str]:

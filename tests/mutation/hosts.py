@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import gc
 import json
+import math
 import os
 import resource
 import select
 import signal
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import IO, Any, Never
 
@@ -25,6 +26,9 @@ from tests.mutation.replacing import replace_function
 from tests.mutation.trial import Lifeline, Suite, Unhurried
 
 NOT_REPLACED = 9
+
+Tests = Mapping[pytest.Item, float]
+"""In this order, each with the processor time that it may use."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +59,8 @@ class Host:
     def fileno(self) -> int:
         return self._told.fileno()
 
-    def ask(self, number: int, chosen: Sequence[str], seconds: float) -> None:
-        """Try the mutant of this number by these tests, which may use so much processor time."""
+    def ask(self, number: int, chosen: Mapping[str, float], seconds: float) -> None:
+        """Try the mutant of this number by these tests, each of which may use so much processor time."""
         print(json.dumps((number, chosen, seconds)), file=self._asked, flush=True)
 
     def answer(self) -> Answer | None:
@@ -100,7 +104,7 @@ class _Serving:
         items = {item.nodeid: item for item in session.items}
         for line in self._asked:
             number, chosen, seconds = json.loads(line)
-            tests = [items[name] for name in chosen]
+            tests = {items[name]: most for name, most in chosen.items()}
             answer = self._try(session, self._mutants[number], tests, seconds)
             print(json.dumps(answer), file=self._told, flush=True)
         return True
@@ -110,7 +114,7 @@ class _Serving:
             os.write(self._failed, f"{report.nodeid}\n".encode())
 
     def _try(
-        self, session: pytest.Session, mutant: Mutant, tests: list[pytest.Item], seconds: float
+        self, session: pytest.Session, mutant: Mutant, tests: Tests, seconds: float
     ) -> tuple[int, str]:
         read, self._failed = os.pipe()
         pid = os.fork()
@@ -125,7 +129,7 @@ class _Serving:
         return os.waitstatus_to_exitcode(status), (by or "").partition("\n")[0]
 
     def _be_the_trial(
-        self, session: pytest.Session, mutant: Mutant, tests: list[pytest.Item], seconds: int
+        self, session: pytest.Session, mutant: Mutant, tests: Tests, seconds: int
     ) -> Never:
         code = 3
         try:
@@ -148,9 +152,17 @@ def _wait(read: int, deadline: float) -> str | None:
     return None
 
 
-def _run(session: pytest.Session, tests: list[pytest.Item]) -> int:
-    for test, following in zip(tests, [*tests[1:], None], strict=True):
+def _run(session: pytest.Session, tests: Tests) -> int:
+    for test, following in zip(tests, [*list(tests)[1:], None], strict=True):
+        _bound(tests[test])
         session.config.hook.pytest_runtest_protocol(item=test, nextitem=following)
         if session.testsfailed:
             return trial.FAILED[0]
     return trial.PASSED
+
+
+def _bound(seconds: float) -> None:
+    """Of processor time from now on, within the trial's own: whoever goes round in circles is ended by the system."""
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(time.process_time() + seconds)
+    resource.setrlimit(resource.RLIMIT_CPU, (min(soft, hard), hard))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import tomllib
-from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -55,14 +54,11 @@ def _explanations(file: Path) -> Iterable[tuple[Key, Explanation]]:
 
 @dataclass(frozen=True, slots=True)
 class Report:
-    """A run's verdicts beside what is known of survivors. ``complete``: every strict mutant was tried.
-    ``sampled`` are verdicts on some of the ``others``, which need no explanation."""
+    """A run's verdicts beside what is known of survivors. ``complete``: every mutant was tried."""
 
     judged: Sequence[Judged]
     survivors: Survivors
     complete: bool = False
-    sampled: Sequence[Judged] = ()
-    others: int = 0
 
     @property
     def survived(self) -> list[Judged]:
@@ -110,30 +106,10 @@ def _page(report: Report, folder: Path, tests: Sequence[str]) -> Iterable[str]:
     for file in sorted({one.mutant.file for one in report.judged}):
         yield _row(report, file, file)
     yield _row(report, "shared/sluice/core/", "**core**")
-    yield _row(report, "shared/sluice/usecases/", "**the protocol's use cases**")
-    yield from _sample(report)
+    yield _row(report, "shared/sluice/usecases/", "**use cases**")
     yield from ("", "## Survivors", "")
     yield from (f"- **{kind}**: {meaning}" for kind, meaning in KINDS.items())
     yield from _survivors(report)
-
-
-def _sample(report: Report) -> Iterable[str]:
-    """The use cases that guard load: their score by a sample, with the files where tests miss most."""
-    if not report.sampled:
-        return
-    missed = Counter(
-        one.mutant.file.removeprefix("shared/sluice/")
-        for one in report.sampled
-        if one.verdict is Verdict.SURVIVED
-    )
-    killed = len(report.sampled) - missed.total()
-    where = ", ".join(f"`{file}` {number}" for file, number in missed.most_common())
-    yield from (
-        "",
-        f"Of the {report.others:,} mutants of the other use cases (steering, showing, admission: they guard load,"
-        f" not data) a sample of {len(report.sampled)}",
-        f"was tried: {killed} killed, {killed / len(report.sampled):.1%}. Survivors, not explained singly: {where}.",
-    )
 
 
 def _row(report: Report, prefix: str, name: str) -> str:

@@ -94,14 +94,15 @@ class Session:
 
     What lies in a function is tried in a host, which need not import anything anew for it.
 
-    A trial goes round in circles when it uses ``slower`` times the processor time that its tests take
-    without a mutant, and ``grace`` seconds; or waits when it takes ten times that by the clock.
+    A test goes round in circles when it uses ``slower`` times the processor time that it takes without a mutant,
+    and ``grace`` seconds; a trial, when all of its tests together do. It waits when it takes ten times that by the
+    clock.
     """
 
     suite: Suite
     jobs: int
     slower: float = 8
-    grace: float = 20
+    grace: float = 10
     lifeline: Lifeline = field(default_factory=Lifeline)
     killers: dict[str, Counter[str]] = field(default_factory=lambda: defaultdict(Counter))
     calls: Calls = field(init=False)
@@ -136,7 +137,9 @@ class Session:
                     number, mutant = waiting.pop()
                     busy[host] = mutant
                     tests = self._in_order(mutant, self._callers(mutant))
-                    host.ask(number, tests, self._most(tests))
+                    host.ask(
+                        number, {test: self._most([test]) for test in tests}, self._most(tests)
+                    )
                 for host in select.select(list(busy), [], [])[0]:
                     yield from self._answered(host.answer(), busy.pop(host), others)
         finally:

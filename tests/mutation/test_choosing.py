@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import json
+import time
 from pathlib import Path
 
 import pytest
@@ -107,6 +108,39 @@ def test_a_function_is_judged_by_the_tests_that_call_it(suite: Suite) -> None:
         }
     survived = {one.mutant.function for one in all_judged if one.verdict is Verdict.SURVIVED}
     assert survived == {"never"}
+
+
+ROUND = """
+def down(n):
+    while n > 0:
+        n -= 1
+    return n
+"""
+LONG = """
+import time
+from sluice.core.round import down
+
+def test_down():
+    assert down(3) == 0
+
+def test_takes_long():
+    until = time.process_time() + 1
+    while time.process_time() < until:
+        down(1)
+"""
+
+
+@pytest.mark.long
+def test_who_goes_round_in_circles_uses_the_time_of_one_test_and_not_of_all(suite: Suite) -> None:
+    """The second would let it go on for a minute."""
+    (suite.project / "shared/sluice/core/round.py").write_text(ROUND)
+    (suite.project / "tests/test_long.py").write_text(LONG)
+    mutants = mutants_of("shared/sluice/core/round.py", ROUND)
+    [endless] = [mutant for mutant in mutants if mutant.text == "n -= 1 → removed"]
+    began = time.monotonic()
+    [one] = Session(suite, jobs=1, slower=60, grace=1).judge([endless])
+    assert one.verdict is Verdict.TIMEOUT
+    assert time.monotonic() - began < 30
 
 
 def test_who_imports_a_module_is_seen_through_others_and_within_functions(suite: Suite) -> None:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import _wanted
+from tests.mutation.__main__ import _is_wanted
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.report import Report, Survivors, write_report
 from tests.mutation.session import Judged, RunnerFailed, Session, Verdict
@@ -153,26 +153,25 @@ def test_an_explanation_of_what_is_killed_or_gone_is_outdated(tmp_path: Path) ->
     assert len(Report([], known, complete=True).outdated) == 2
 
 
-def test_a_sample_of_other_use_cases_is_a_score_and_needs_no_explanation(tmp_path: Path) -> None:
-    sample = [judged("a → b", Verdict.SURVIVED), judged("a → c", Verdict.KILLED)]
-    report = Report([], explained(tmp_path), complete=True, sampled=sample, others=1234)
-    write_report(report, tmp_path / "page.md", ["tests"])
-    assert report.unexplained == []
-    page = (tmp_path / "page.md").read_text()
-    assert "Of the 1,234 mutants" in page
-    assert "a sample of 2\nwas tried: 1 killed, 50.0%" in page
-
-
-def test_core_and_protocol_are_tried_whole_and_of_the_rest_a_sample() -> None:
+def test_names_of_files_rooms_and_functions_limit_a_run() -> None:
     mutants = [
-        Mutant(f"shared/sluice/{file}.py", "f", line, f"{line}", "")
-        for file in ("core/desk/turns", "usecases/steer", "usecases/run_slice")
-        for line in range(5)
+        Mutant(f"shared/sluice/{file}.py", function, 1, "text", "")
+        for file in ("core/desk/turns", "usecases/steer")
+        for function in ("come_back", "Desk.leave")
     ]
-    wanted, others = _wanted(mutants, (), 2)
-    assert [m for m in wanted if "steer" not in m.file] == [*mutants[:5], *mutants[10:]]
-    assert (len(wanted), others) == (12, 5)
-    assert len(_wanted(mutants, ["desk"], 2)[0]) == 5
+    assert [m for m in mutants if _is_wanted(m, ["desk"])] == mutants[:2]
+    assert [m for m in mutants if _is_wanted(m, ["steer.py"])] == mutants[2:]
+    assert [m for m in mutants if _is_wanted(m, ["leave"])] == mutants[1::2]
+    assert [m for m in mutants if _is_wanted(m, [])] == mutants
+
+
+def test_a_report_has_every_file_and_who_survived_with_the_reason(tmp_path: Path) -> None:
+    some = [judged("a → b", Verdict.SURVIVED), judged("a → c", Verdict.KILLED)]
+    report = Report(some, explained(tmp_path, "a → b"), complete=True)
+    write_report(report, tmp_path / "page.md", ["tests"])
+    page = (tmp_path / "page.md").read_text()
+    assert "| tiny/rule.py | 2 | 1 | 0 | 1 | 1 | 100.0% |" in page
+    assert "| tiny/rule.py `may_go` | `a → b` | equivalent | because |" in page
 
 
 def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ from sluice.postgres.removals import PutAway
 from sluice.postgres.runs import FoundRun
 from sluice.postgres.shipping import Merged
 
-REQUIRED_MIGRATION = "0034"
+REQUIRED_MIGRATION = "0035"
 """The newest ``pre`` migration that this code needs."""
 
 REDRIVE = "redrive"

@@ -101,7 +101,9 @@ def _histories(tx: psycopg.Connection[Any], keys: Sequence[str]) -> dict[StreamK
     brakes = {row[0]: row[1:] for row in _asked(tx, queries.BRAKED, keys)}
     large = _large(tx, keys)
     found: dict[StreamKey, StreamHistory] = {}
-    for key, claimed_at, advanced_at, completed_at, rejects in _asked(tx, queries.STANDINGS, keys):
+    for key, claimed_at, rested_at, advanced_at, completed_at, rejects in _asked(
+        tx, queries.STANDINGS, keys
+    ):
         if claimed_at is None and key not in runs:
             continue
         brake, braked_at = brakes.get(key, (None, None))
@@ -109,6 +111,7 @@ def _histories(tx: psycopg.Connection[Any], keys: Sequence[str]) -> dict[StreamK
             runs=runs.get(key, ()),
             completed_at=completed_at,
             claimed_at=claimed_at,
+            rested_at=rested_at,
             advanced_at=advanced_at,
             open_rejects=rejects,
             broken=broken.get(key, ()),

@@ -8,7 +8,7 @@ from __future__ import annotations
 from typing import LiteralString
 
 STANDINGS: LiteralString = """
-SELECT k.stream_key, s.updated_at, s.advanced_at, done.started_at,
+SELECT k.stream_key, s.updated_at, s.rested_at, s.advanced_at, done.started_at,
        (SELECT count(*) FROM sluice.rejects r WHERE r.stream_key = k.stream_key AND r.resolved_at IS NULL)
   FROM unnest(%(keys)s::text[]) k (stream_key)
   LEFT JOIN sluice.sync_commit s USING (stream_key)

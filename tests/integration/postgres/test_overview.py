@@ -104,6 +104,33 @@ def test_a_worker_that_found_nothing_due_was_there(
     assert found.idle_at == found.fresh_at == found.claimed_at
 
 
+def test_who_begins_a_run_notes_that_the_one_before_found_nothing_due(
+    shared_commits: PostgresCommits, histories: PostgresHistories, past: Past
+) -> None:
+    """Else the stream would look as old as its last run, while the next is read or when it failed."""
+    past.run(24 * HOUR, MINUTE)
+    past.claimed(10 * MINUTE)
+    before = known(histories, past)
+    assert shared_commits.claim(past.key, 7) is not None
+    past.run(timedelta(0), None)
+    found = known(histories, past)
+    assert before.rested_at is None
+    assert found.idle_at == found.fresh_at == before.claimed_at
+    assert shared_commits.claim(past.key, 8) is not None  # a later slice of that run is no look at rest
+    assert known(histories, past).idle_at == before.claimed_at
+
+
+def test_who_began_a_run_did_not_find_nothing_due(
+    shared_commits: PostgresCommits, histories: PostgresHistories, past: Past
+) -> None:
+    """A vendor that fails: each tick claims, opens a run, and the run fails."""
+    past.run(24 * HOUR, MINUTE)
+    past.run(10 * MINUTE, 29 * SECOND, outcome="failed")
+    past.claimed(9 * MINUTE + 2 * SECOND)
+    assert shared_commits.claim(past.key, 7) is not None
+    assert known(histories, past).rested_at is None
+
+
 def test_open_rejects_are_counted(
     shared_commits: PostgresCommits, histories: PostgresHistories
 ) -> None:

@@ -115,6 +115,17 @@ def test_a_claim_that_began_a_run_is_no_proof_of_freshness() -> None:
     assert checks(known(past)) == ["streams-late"]
 
 
+@pytest.mark.parametrize(("minutes", "found"), [(40, []), (41, ["streams-late"])])
+@pytest.mark.parametrize("outcome", ["running", "failed"])
+def test_the_run_that_ends_a_rest_is_not_late_by_the_length_of_that(
+    minutes: float, found: list[str], outcome: str
+) -> None:
+    """Due once a day: its last completed run is a day old when the next begins. The target counts from the rest."""
+    begun = run(5 * MINUTE, None if outcome == "running" else MINUTE, outcome=outcome)
+    past = history(begun, run(24 * HOUR), LOADED, advanced_at=NOW - 24 * HOUR)
+    assert checks(known(replace(past, rested_at=NOW - minutes * MINUTE))) == found
+
+
 # --- slow and large -----------------------------------------------------------------------------------------
 
 

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from sluice.core.overview.picture import RunView
 from sluice.core.overview.stream_history import StreamHistory
 from tests.unit.core.streams_known import HOUR, LOADED, MINUTE, NOW, SECOND, history, run
 
@@ -35,6 +36,14 @@ def test_whoever_began_the_open_run_did_not_find_nothing_due() -> None:
     past = history(OPEN, LOADED, claimed_at=NOW - MINUTE)
     assert past.idle_at is None
     assert past.fresh_at == LOADED.started_at
+
+
+@pytest.mark.parametrize("run_since", [OPEN, run(MINUTE, SECOND, outcome="failed")])
+def test_a_run_does_not_undo_the_rest_before_it(run_since: RunView) -> None:
+    """Invoices are due once a day and looked for every ten minutes. While they are read, and when that failed once,
+    the rest is as fresh as it was a moment before."""
+    past = history(run_since, LOADED, claimed_at=NOW - MINUTE, rested_at=NOW - 11 * MINUTE)
+    assert past.idle_at == past.fresh_at == NOW - 11 * MINUTE
 
 
 def test_a_stream_that_nobody_came_to_does_not_rest() -> None:

@@ -69,8 +69,8 @@ class WatchedStream:
 @dataclass(frozen=True, slots=True)
 class StreamHistory:
     """``runs`` are the newest, newest first, the open one included. ``completed_at`` is when the latest completed
-    run began. ``claimed_at`` is when a worker last came to the stream, whatever it found to do; ``advanced_at``
-    when a commit last moved the cursor. None: never.
+    run began. ``claimed_at`` is when a worker last came to the stream, whatever it found to do; ``rested_at`` when one
+    that came before it found nothing due; ``advanced_at`` when a commit last moved the cursor. None: never.
 
     ``broken`` says what does not add up; ``brake`` is the note of a reconcile that removed nothing because its
     brake tripped within a day, ``braked_at`` when, unless a later one was clean. ``large`` are runs with large
@@ -80,6 +80,7 @@ class StreamHistory:
     runs: Sequence[RunView] = ()
     completed_at: datetime | None = None
     claimed_at: datetime | None = None
+    rested_at: datetime | None = None
     advanced_at: datetime | None = None
     open_rejects: int = 0
     broken: Sequence[str] = ()
@@ -99,13 +100,13 @@ class StreamHistory:
 
     @property
     def idle_at(self) -> datetime | None:
-        """When a worker last came and found nothing due: it leaves neither a run nor a slice. None when the
-        last that came began a run."""
+        """When a worker last came and found nothing due: it leaves neither a run nor a slice. Who begins a run
+        does not end the rest before it: what the vendor had then is stored, until more is due."""
         if self.running is not None or self.claimed_at is None:
-            return None
+            return self.rested_at
         ended_at = self.last.ended_at if self.last else None
         if ended_at is not None and self.claimed_at <= ended_at + CLOCKS:
-            return None
+            return self.rested_at
         return self.claimed_at
 
     @property
