@@ -97,10 +97,10 @@ def _resume(kit: Kit, wanted: Wanted) -> Done:
 
 
 def _pause_lines(done: Steered) -> Iterator[str]:
-    own = done.after.pauses.get(done.scope)
+    until = done.after.pauses[done.scope].until
     yield f"{done.streams:,} active stream(s); no slice of them begins from 20 s on"
-    if own is not None and own.until is not None:
-        yield f"It ends by itself at {own.until:%Y-%m-%d %H:%M} UTC"
+    if until is not None:
+        yield f"It ends by itself at {until:%Y-%m-%d %H:%M} UTC"
 
 
 def _undo(kit: Kit, wanted: Wanted) -> Done:
@@ -139,9 +139,10 @@ class _Audited:
 
 def _runnable(kit: Kit, wanted: Wanted) -> StreamKey:
     """The stream, if the registry has it and nothing pauses it: workers throw messages of paused ones away."""
-    key = wanted.key
-    if key is None or not any(each.key == key and each.active for each in kit.steering.streams):
-        raise StreamUnknown(f"{key}: the clients file has no active stream of this name")
+    active = [each.key for each in kit.steering.streams if each.active]
+    key = next((each for each in active if each == wanted.key), None)
+    if key is None:
+        raise StreamUnknown(f"{wanted.key}: the clients file has no active stream of this name")
     pause = _board(kit).pause_of(key)
     if pause is not None:
         raise SettingInvalid(f"{key} is paused by {pause.scope} ({pause.by}); resume it first")

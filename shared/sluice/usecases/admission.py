@@ -75,8 +75,10 @@ class ClientDesks:
     def _hand_out(self, line: tuple[str, Priority], now: datetime) -> ComeBack | None:
         """A turn that this worker was given beforehand."""
         rush = self.rushes.get(line)
-        handed = rush.spare.next_for(now) if rush is not None and rush.spare is not None else None
-        if rush is None or handed is None:
+        if rush is None or rush.spare is None:
+            return None
+        handed = rush.spare.next_for(now)
+        if handed is None:
             return None
         answer, left = handed
         self.rushes[line] = replace(rush, spare=left, asked_ms=moment_ms(now))

@@ -16,9 +16,6 @@ from sluice.webhooks.bearer import is_bearer
 JSON, TEXT = "application/json", "text/plain; charset=utf-8"
 PROMETHEUS = "text/plain; version=0.0.4; charset=utf-8"
 
-HEALTH, READY, METRICS = "GET /health", "GET /ready", "GET /metrics"
-"""Routes as the API names them."""
-
 SOON = {"retry-after": "2"}
 
 
@@ -27,7 +24,7 @@ class Reply:
     """A status with its body, and headers beside the content type."""
 
     status: int
-    body: str = ""
+    body: str
     content_type: str = TEXT
     headers: Mapping[str, str] = field(default_factory=dict)
 

@@ -100,13 +100,18 @@ def pause(
 
 
 def resume(kit: Kit, scope: Scope, *, why: str | None = None) -> Steered:
-    """Lift the scope's own pause. Streams that no other pause stops are due at once."""
+    """Lift the scope's own pause. Streams that no other pause stops are due at once, those whose next one ends by
+    itself when it does: a tick that saw the lifted one may have moved them past that."""
     why = _line(why)
     done = _switch(kit, "resume", scope, lambda board: board.with_pause(scope, None), why)
     if not done.changed:
         return done
-    free = [each for each in kit.covered(scope) if done.after.pause_of(each.key) is None]
-    return replace(done, sooner=_moved(kit.registry.resumed, scope, _at(kit.clock(), free)))
+    covered = [(each, done.after.pause_of(each.key)) for each in kit.covered(scope)]
+    free = [each for each, pause in covered if pause is None]
+    later = {each.key: pause.until for each, pause in covered if pause and pause.until}
+    sooner = _moved(kit.registry.resumed, scope, _at(kit.clock(), free))
+    _moved(kit.registry.resumed, scope, later)
+    return replace(done, sooner=sooner)
 
 
 def set_cadence(

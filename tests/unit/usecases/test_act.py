@@ -74,8 +74,10 @@ def office() -> Office:
 
 def test_a_sync_is_asked_for_as_the_command_asks(office: Office) -> None:
     """Before what the schedule asked for, with a ticket of the client's, and audited."""
-    [title, _] = office.press(Action.SYNC, why="a customer waits")
-    assert title == f"A sync of {CARS} was asked for"
+    assert office.press(Action.SYNC, why="a customer waits") == [
+        f"A sync of {CARS} was asked for",
+        "It begins within seconds, unless the client's slices are all at work.",
+    ]
     [message] = office.messages.take_all()
     assert (message.key, message.reason, message.priority) == (CARS, "manual", Priority.MANUAL)
     assert (message.full_since, message.ticket) == (None, "id-0")
@@ -90,14 +92,20 @@ def test_a_sync_is_asked_for_as_the_command_asks(office: Office) -> None:
 
 
 def test_a_full_sync_is_a_backfill(office: Office) -> None:
-    office.press(Action.FULL_SYNC)
+    assert office.press(Action.FULL_SYNC) == [
+        f"A full sync of {CARS} was asked for",
+        "It is a backfill; its progress shows here once it began.",
+    ]
     [message] = office.messages.take_all()
     assert (message.full_since, message.priority) == (NOW, Priority.BACKFILL)
     assert office.stand.audited() == [("me", "full-sync", str(CARS))]
 
 
 def test_a_redrive_loads_rejects_again(office: Office) -> None:
-    office.press(Action.REDRIVE)
+    assert office.press(Action.REDRIVE) == [
+        f"A redrive of {CARS} was asked for",
+        "Rows that were written since keep what they have; what still cannot be loaded stays a reject.",
+    ]
     [message] = office.messages.take_all()
     assert (message.reason, message.priority) == ("redrive", Priority.MANUAL)
     assert office.stand.audited() == [("me", "redrive", str(CARS))]
@@ -155,16 +163,29 @@ def test_a_queue_that_does_not_answer_leaves_a_second_row(
 
 def test_pause_and_resume_are_the_commands_own(office: Office) -> None:
     said = office.press(Action.PAUSE, None, scope=str(CARS), lasting=HOUR, why="asked")
-    assert said[0] == f"{CARS} is paused"
-    assert said[-1] == "It ends by itself at 2026-03-01 13:00 UTC"
-    assert office.stand.is_paused(CARS)
+    assert said == [
+        f"{CARS} is paused",
+        "1 active stream(s); no slice of them begins from 20 s on",
+        "It ends by itself at 2026-03-01 13:00 UTC",
+    ]
+    assert office.stand.board().pauses[Scope.parse(str(CARS))].why == "asked"
     again = office.press(Action.PAUSE, None, scope=str(CARS), lasting=HOUR, why="asked")
     assert again[0] == f"{CARS} was paused already"
     steer.pause(office.stand.kit("ann"), ACME)
     resumed = office.press(Action.RESUME, None, scope=str(CARS))
     assert resumed == [f"{CARS} is resumed", "acme is still paused, and it with it"]
-    assert office.press(Action.RESUME, None, scope="acme")[0] == "acme is resumed"
+    last = office.press(Action.RESUME, None, scope="acme", why="mended")
+    assert last == ["acme is resumed", "2 stream(s) are due at once"]
+    assert office.stand.audit.changes[-1].why == "mended"
     assert not office.stand.is_paused(CARS)
+    assert office.press(Action.RESUME, None, scope="acme") == ["acme has no pause of its own"]
+
+
+def test_a_pause_without_an_end_says_of_none(office: Office) -> None:
+    assert office.press(Action.PAUSE, None, scope="acme") == [
+        "acme is paused",
+        "2 active stream(s); no slice of them begins from 20 s on",
+    ]
 
 
 def test_a_scope_that_is_not_there_is_refused_unless_it_is_switched(office: Office) -> None:
@@ -179,10 +200,22 @@ def test_a_scope_that_is_not_there_is_refused_unless_it_is_switched(office: Offi
 def test_undoing_says_what_came_back_and_what_did_not(office: Office) -> None:
     office.undoing.found = Removals(RUN, CARS, True, 5, 1)
     said = office.press(Action.UNDO_RECONCILE, None, run_id=RUN, why="wrong")
-    assert said[0] == f"3 row(s) of {CARS} came back"
-    assert said[1].startswith("1 stay as they are")
-    assert said[2].startswith("1 cannot be told")
+    assert said == [
+        f"3 row(s) of {CARS} came back",
+        "1 stay as they are: they were written or brought back since",
+        "1 cannot be told from other removals, and stay",
+        "The next complete listing judges them again; look at the vendor's answers first.",
+    ]
     assert office.stand.audited() == [("me", "undo reconcile", str(CARS))]
+    assert office.stand.audit.changes[0].why == "wrong"
+
+
+def test_undoing_of_which_all_came_back_speaks_of_none_that_did_not(office: Office) -> None:
+    office.undoing.rows = 5
+    assert office.press(Action.UNDO_RECONCILE, None, run_id=RUN) == [
+        f"5 row(s) of {CARS} came back",
+        "The next complete listing judges them again; look at the vendor's answers first.",
+    ]
 
 
 @pytest.mark.parametrize(

@@ -14,7 +14,7 @@ from sluice.core.desk.page import moment_ms, read_desk
 from sluice.core.errors import StateUnavailable
 from sluice.core.ports import Revised
 from sluice.core.priorities import Priority
-from sluice.usecases.admission import ClientDesks, subject_of
+from sluice.usecases.admission import ClientDesks, Place, subject_of
 from tests.memory.book import MemoryBook
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -82,7 +82,7 @@ def test_a_place_is_held_until_its_invocation_is_over(book: MemoryBook) -> None:
 
 def test_who_leaves_is_not_kept_by_a_book_that_does_not_answer() -> None:
     """The slice is committed by then: its place lapses by itself, and nothing is tried again for it."""
-    assert not desks(NoBook()).leave("acme", "a", TOOK)
+    assert desks(NoBook()).leave("acme", "a", TOOK) is False
 
 
 def test_who_asks_is_told_that_the_book_does_not_answer() -> None:
@@ -214,3 +214,86 @@ def test_each_priority_and_client_has_turns_of_its_own(book: MemoryBook) -> None
         refused(at, number)
     assert at.admit("zenith", "z", SCHEDULE, UNTIL) == Admitted()
     assert at.admit("acme", "p", Priority.MANUAL, UNTIL) == Admitted()
+
+
+def test_a_desk_without_rules_of_its_own_lets_two_work(book: MemoryBook) -> None:
+    at = ClientDesks(book, lambda: NOW)
+    answers = [at.admit("acme", owner, SCHEDULE, UNTIL) for owner in ("a", "b", "c")]
+    assert answers[:2] == [Admitted(), Admitted()]
+    assert isinstance(answers[2], ComeBack)
+
+
+def test_a_worker_knows_whom_it_refused_a_moment_ago(book: MemoryBook) -> None:
+    """Of each client and priority for itself; after two seconds it is nobody any more."""
+    clock = Wall()
+    at = full_desk(book, clock)
+    assert not at.refused_just_now("acme", SCHEDULE)
+    refused(at, 0)
+    assert at.refused_just_now("acme", SCHEDULE)
+    assert not at.refused_just_now("acme", Priority.BACKFILL)
+    assert not at.refused_just_now("zenith", SCHEDULE)
+    clock.now += timedelta(seconds=2)
+    assert not at.refused_just_now("acme", SCHEDULE)
+
+
+def rushed_desk(book: MemoryBook, clock: Callable[[], datetime]) -> ClientDesks:
+    """A long line, of which this worker was given turns for those whom it refuses next."""
+    at = full_desk(book, clock)
+    for number in range(404):
+        refused(at, number)
+    rush = at.rushes["acme", SCHEDULE]
+    assert rush.spare is not None
+    assert rush.spare.count > 2
+    return at
+
+
+def test_who_has_a_turn_takes_none_of_those_that_lie_ready(book: MemoryBook) -> None:
+    """They are for who comes next: a message that came back keeps its place in the line."""
+    at = rushed_desk(book, lambda: NOW)
+    last, ready = refused(at, 404), at.rushes["acme", SCHEDULE]
+    again = at.admit("acme", "w404", SCHEDULE, UNTIL, waiting=last.waiting)
+    assert isinstance(again, ComeBack)
+    assert again.waiting == last.waiting
+    assert at.rushes["acme", SCHEDULE] == ready
+    writes = book.writes
+    assert refused(at, 405).waiting.turn == last.waiting.turn + 1
+    assert book.writes == writes
+
+
+def test_who_lost_its_turn_with_the_page_is_given_a_single_one(book: MemoryBook) -> None:
+    """Also by a worker in a rush: nobody would be told of others, and they would lengthen the line."""
+    at = rushed_desk(book, lambda: NOW)
+    lost = refused(at, 404).waiting
+    book.pages.clear()
+    full_desk(book, lambda: NOW)
+    others = [refused(desks(book, most_running=1), number) for number in range(50)]
+    again = at.admit("acme", "w404", SCHEDULE, UNTIL, waiting=lost)
+    assert isinstance(again, ComeBack)
+    assert again.waiting.turn == others[-1].waiting.turn + 1
+    assert refused(desks(book, most_running=1), 51).waiting.turn == again.waiting.turn + 1
+
+
+def test_a_rush_lasts_while_turns_that_lie_ready_are_told(book: MemoryBook) -> None:
+    """They cost no write, and are refusals like any other."""
+    clock = Wall()
+    at = rushed_desk(book, clock)
+    clock.now += timedelta(seconds=1.5)
+    writes = book.writes
+    refused(at, 404)
+    assert book.writes == writes
+    clock.now += timedelta(seconds=1.9)
+    assert at.refused_just_now("acme", SCHEDULE)
+
+
+def test_a_place_is_given_back_once_with_how_long_it_was_held(book: MemoryBook) -> None:
+    """Before the continuation is sent, and at the end in any case: the second time nobody asks the book."""
+    clock = Wall()
+    at = full_desk(book, clock)
+    place = Place(at, "acme", "a", began=NOW)
+    clock.now += timedelta(seconds=40)
+    place.give_back()
+    desk = read_desk(book.read(subject_of("acme")), moment_ms(clock.now))
+    assert (dict(desk.running), desk.mean_ms) == ({}, 40_000)
+    asked = book.revisions
+    place.give_back()
+    assert book.revisions == asked

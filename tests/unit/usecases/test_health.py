@@ -38,6 +38,7 @@ class Api:
     book: MemoryBook = field(default_factory=MemoryBook)
     asked: list[str] = field(default_factory=list)
     told: list[tuple[str, str]] = field(default_factory=list)
+    now: datetime = NOW
 
     def get(self, route: str, headers: tuple[tuple[str, str], ...] = ()) -> health.Reply:
         kit = Kit(
@@ -49,12 +50,12 @@ class Api:
             if self.has_figures
             else None,
             tell=lambda part, error: self.told.append((part, str(error))),
-            clock=lambda: NOW,
+            clock=lambda: self.now,
         )
         return answer(route, headers, kit)
 
     def _kept(self, subject: str, make: Any) -> KeptAnswer:
-        return KeptAnswer(self.book, subject, make, lambda: NOW, lambda: "me", SOON, SOON)
+        return KeptAnswer(self.book, subject, make, lambda: self.now, lambda: "me", SOON, SOON)
 
     def _ready(self) -> str:
         self.asked.append("ready")
@@ -69,6 +70,12 @@ class Api:
         if isinstance(self.token, SluiceError):
             raise self.token
         return self.token
+
+
+def not_now(reply: health.Reply, content_type: str) -> None:
+    """Whoever asks may ask again in two seconds."""
+    assert (reply.status, reply.content_type) == (503, content_type)
+    assert reply.headers == {"retry-after": "2"}
 
 
 def test_it_is_alive_and_says_which_code_it_is() -> None:
@@ -91,11 +98,19 @@ def test_it_is_ready_when_every_part_is() -> None:
     }
 
 
+def test_an_answer_that_is_told_again_says_how_old_it_is() -> None:
+    api = Api()
+    api.get("GET /ready")
+    api.now += timedelta(seconds=7)
+    assert json.loads(api.get("GET /ready").body)["age_s"] == 7
+    assert api.asked == ["ready"]
+
+
 @pytest.mark.parametrize("word", [word for word in Word if word is not Word.OK])
 def test_one_part_is_enough_not_to_be_ready(word: Word) -> None:
     api = Api(words={"table": Word.OK, "database": word})
     reply = api.get("GET /ready")
-    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
+    not_now(reply, "application/json")
     assert json.loads(reply.body)["parts"]["database"] == str(word)
 
 
@@ -109,7 +124,7 @@ def test_a_storm_of_questions_asks_once() -> None:
 def test_without_the_table_it_is_not_ready_and_nothing_else_is_asked() -> None:
     api = Api(book=Away())
     reply = api.get("GET /ready")
-    assert reply.status == 503
+    not_now(reply, "application/json")
     said = json.loads(reply.body)
     assert said == {"ready": False, "parts": {"table": "unreachable", "database": "unknown"}}
     assert api.told == [("table", "host canary does not answer")]
@@ -121,7 +136,7 @@ def test_while_the_first_answer_is_made_it_is_not_known() -> None:
     until_ms = int((NOW + SOON).timestamp() * 1000)
     api.book.pages["ready"] = json.dumps({"owner": "another", "making_until_ms": until_ms})
     reply = api.get("GET /ready")
-    assert reply.status == 503
+    not_now(reply, "application/json")
     assert json.loads(reply.body)["parts"] == {"table": "unknown", "database": "unknown"}
     assert api.asked == []
 
@@ -146,8 +161,12 @@ def test_figures_are_for_whoever_has_the_token() -> None:
 def test_nobody_else_learns_or_starts_anything(headers: tuple[tuple[str, str], ...]) -> None:
     api = Api()
     reply = api.get("GET /metrics", headers)
-    assert (reply.status, reply.headers["www-authenticate"]) == (401, "Bearer")
-    assert "sluice" not in reply.body
+    assert reply == health.Reply(
+        401,
+        "a bearer token is needed\n",
+        "text/plain; charset=utf-8",
+        {"www-authenticate": "Bearer"},
+    )
     assert api.asked == ["token"]
 
 
@@ -174,10 +193,10 @@ def test_a_token_that_is_not_to_be_had_lets_nobody_in(token: str | SluiceError) 
 def test_figures_that_cannot_be_drawn_now_may_be_had_later() -> None:
     api = Api(book=Away())
     reply = api.get("GET /metrics", BEARER)
-    assert (reply.status, reply.headers["retry-after"]) == (503, "2")
-    assert "canary" not in reply.body
+    not_now(reply, "text/plain; charset=utf-8")
+    assert reply.body == "not now\n"
 
 
 @pytest.mark.parametrize("route", ["POST /health", "GET /", "$default", "", "GET /ready/x"])
 def test_nothing_else_is_there(route: str) -> None:
-    assert Api().get(route).status == 404
+    assert Api().get(route) == health.Reply(404, "not found\n", "text/plain; charset=utf-8")

@@ -89,6 +89,31 @@ def test_what_an_environment_knows_grows_old(many: Environments) -> None:
     assert body(first) == "answer 2"
 
 
+def test_what_was_heard_of_another_is_not_asked_for_again(many: Environments) -> None:
+    """While it is young: a storm costs the book a question for each environment, whoever made the answer."""
+    many.new().get()
+    second, before = many.new(), many.book.revisions
+    assert {body(second) for _ in range(1000)} == {"answer 1"}
+    assert many.book.revisions == before + 1
+
+
+@pytest.mark.parametrize(("age_s", "told"), [(89, "answer 1"), (90, None)])
+def test_an_answer_is_told_for_90_seconds_while_the_next_is_made(
+    many: Environments, age_s: int, told: str | None
+) -> None:
+    """As docs/health.md says; what is older would tell of another time."""
+    many.new().get()
+    many.clock.now += timedelta(seconds=age_s)
+    heard: list[str | None] = []
+
+    def slow() -> str:
+        heard.append(body(many.new()))
+        return "slow"
+
+    many.new(slow).get()
+    assert heard == [told]
+
+
 def test_one_at_a_time_makes_it(many: Environments) -> None:
     """The others are told the last answer while it is young enough, and else that there is none."""
     heard: list[str | None] = []

@@ -32,6 +32,9 @@ class Lease:
     priority: Priority = Priority.SCHEDULE
 
 
+ACCOUNT = WatchedAccount("account#shipbob#sluice/acme", "shipbob#sluice/acme")
+
+
 @dataclass
 class World:
     """Every store in memory. ``silent`` says which part does not answer, and how."""
@@ -42,13 +45,15 @@ class World:
     page: Mapping[str, Any] = field(default_factory=dict)
     silences: Mapping[Any, Silence] = field(default_factory=dict)
     silent: dict[str, SluiceError] = field(default_factory=dict)
+    accounts: Sequence[WatchedAccount] = (ACCOUNT,)
+    dead: Sequence[Lease] = (Lease(),)
+    in_use: int = 11
     asked: list[Any] = field(default_factory=list)
 
     @property
     def kit(self) -> Kit:
-        account = WatchedAccount("account#shipbob#sluice/acme", "shipbob#sluice/acme")
         return Kit(
-            registry=self._or("registry", lambda: Watched(self.streams, [account])),
+            registry=self._or("registry", lambda: Watched(self.streams, self.accounts)),
             histories=self,
             board=self._or("switches", lambda: self.board),
             queues=self,
@@ -71,21 +76,24 @@ class World:
         return {key: found[key] for key in keys if key in found}
 
     def silent_streams(self, windows: Mapping[StreamKey, timedelta]) -> dict[StreamKey, Silence]:
-        self.asked.append(dict(windows))
-        return {key: self.silences[key] for key in windows if key in self.silences}
+        return self._silent("silent streams", windows)
 
     def silent_pushes(
         self, windows: Mapping[tuple[str, str], timedelta]
     ) -> dict[tuple[str, str], Silence]:
-        self.asked.append(dict(windows))
-        return {key: self.silences[key] for key in windows if key in self.silences}
+        return self._silent("silent pushes", windows)
 
     def silent_topics(self, windows: Mapping[Topic, timedelta]) -> dict[Topic, Silence]:
+        return self._silent("silent topics", windows)
+
+    def _silent(self, part: str, windows: Mapping[Any, timedelta]) -> dict[Any, Silence]:
         self.asked.append(dict(windows))
-        return {topic: self.silences[topic] for topic in windows if topic in self.silences}
+        known: Mapping[Any, Silence] = self._or(part, lambda: self.silences)()
+        return {subject: known[subject] for subject in windows if subject in known}
 
     def connections(self) -> int:
-        return 11
+        in_use: int = self._or("connections", lambda: self.in_use)()
+        return in_use
 
     def depths(self) -> Sequence[QueueView]:
         queues: Sequence[QueueView] = self._or(
@@ -94,6 +102,7 @@ class World:
         return queues
 
     def pages(self, subjects: Sequence[str]) -> Mapping[str, Mapping[str, Any]]:
+        assert subjects, "there is nothing to ask for"
         found: Mapping[str, Mapping[str, Any]] = self._or(
             "accounts", lambda: dict.fromkeys(subjects, self.page) if self.page else {}
         )()
@@ -101,8 +110,8 @@ class World:
 
     def stale(self, *, before: datetime, limit: int) -> Sequence[Lease]:
         assert before == NOW - timedelta(seconds=30)
-        leases: Sequence[Lease] = self._or("leases", lambda: [Lease()])()
-        return leases
+        leases: Sequence[Lease] = self._or("leases", lambda: self.dead)()
+        return leases[:limit]
 
 
 def test_every_store_has_its_part() -> None:
@@ -113,6 +122,7 @@ def test_every_store_has_its_part() -> None:
         "streams-late", "dead-letters", "breaker-opened", "connections-high", "stale-leases",
     ]  # fmt: skip
     assert (seen.connections, seen.pool_size, seen.stale_leases, seen.unknown) == (11, 20, 1, [])
+    assert [queue.name for queue in seen.queues] == ["dead letters"]
     [account] = seen.accounts
     assert (account.name, account.breaker, account.failures) == ("shipbob#sluice/acme", "open", 11)
 
@@ -141,6 +151,21 @@ def test_without_the_database_no_stream_is_called_late() -> None:
     assert "streams-late" not in {finding.check for finding in seen.findings}
 
 
+@pytest.mark.parametrize(
+    "part", ["silent streams", "silent pushes", "silent topics", "connections"]
+)
+def test_a_database_that_stops_answering_leaves_what_it_had_said(part: str) -> None:
+    """Streams are shown and judged as it knew them before; what it was asked last is unknown."""
+    quiet = history(*(run(n * MINUTE, rows_read=0) for n in (1, 11, 21)), LOADED)
+    both = [stream(pushed=True, topics=(SHIPPED.name,)), stream(key=ZEN)]
+    gone = DatabaseUnavailable("database: gone")
+    seen = look(World(both, {KEY: quiet, ZEN: LATE}, silent={part: gone}).kit)
+    assert [view.state for view in seen.streams] == [State.FRESH, State.LATE]
+    assert "streams-late" in {finding.check for finding in seen.findings}
+    assert seen.unknown == ["database: database: gone"]
+    assert seen.connections == (None if part == "connections" else 11)
+
+
 def test_without_the_switches_nothing_is_found_of_streams() -> None:
     """What somebody paused would seem late, and wake people up."""
     seen = look(World(silent={"switches": StateUnavailable("gone")}).kit)
@@ -151,6 +176,53 @@ def test_a_pause_that_lapsed_pauses_nothing() -> None:
     lapsed = Pause(Scope("acme"), NOW - HOUR, "ann", until=NOW)
     seen = look(World(board=SwitchBoard({Scope("acme"): lapsed})).kit)
     assert seen.streams[0].state is State.LATE
+
+
+def test_what_somebody_paused_is_paused_and_not_late() -> None:
+    """Nor is the database asked about what it read before."""
+    quiet = history(*(run(n * MINUTE, rows_read=0) for n in (1, 11, 21)), LOADED)
+    paused = SwitchBoard({Scope("acme"): Pause(Scope("acme"), NOW - HOUR, "ann")})
+    world = World(known={KEY: quiet}, board=paused)
+    [view] = look(world.kit).streams
+    assert (view.state, view.paused_because) == (State.PAUSED, "ann paused acme")
+    assert world.asked == []
+
+
+def test_connections_are_too_many_from_more_than_half_of_the_pool_on() -> None:
+    found = [each for each in look(World().kit).findings if each.check == "connections-high"]
+    assert [each.detail for each in found] == ["11 connections, more than half of a pool of 20"]
+    half = look(World(in_use=10).kit)
+    assert "connections-high" not in {each.check for each in half.findings}
+
+
+def test_accounts_are_shown_by_name() -> None:
+    """Only those that have a page; where no stream asks a vendor, no page is looked for."""
+    names = ("shipbob#sluice/zen", "cars#sluice/acme", "shipbob#sluice/acme")
+    accounts = [WatchedAccount(f"account#{name}", name) for name in names]
+    seen = look(World(accounts=accounts, page={"at": 1}).kit)
+    assert [account.name for account in seen.accounts] == sorted(names)
+    nobody = look(World(accounts=()).kit)
+    assert (list(nobody.accounts), nobody.unknown) == ([], [])
+
+
+def test_each_stale_lease_is_told_with_who_held_it_and_since_when_it_is_over() -> None:
+    """Its worker died."""
+    dead = [Lease(), Lease(ZEN, "another", until=NOW - HOUR)]
+    seen = look(World(dead=dead).kit)
+    found = [each for each in seen.findings if each.check == "stale-leases"]
+    assert [(each.subject, each.detail, each.since) for each in found] == [
+        (
+            str(KEY),
+            "the lease of a dead worker ran out 5 min ago and is still held",
+            NOW - 5 * MINUTE,
+        ),
+        (str(ZEN), "the lease of another ran out 1 h ago and is still held", NOW - HOUR),
+    ]
+
+
+def test_of_very_many_stale_leases_a_hundred_are_told() -> None:
+    """However many workers died: a look stays quick, and a person needs no more to see it."""
+    assert look(World(dead=[Lease()] * 150).kit).stale_leases == 100
 
 
 def test_only_the_clients_asked_for_are_looked_at() -> None:
@@ -204,6 +276,12 @@ def test_topics_are_asked_each_with_the_window_of_its_stream() -> None:
     ]
     assert [each.subject for each in found] == ["acme#shipbob#returns"]
     assert found[0].detail.startswith("no push of return.created in 12 h, though on 7")
+
+
+def test_every_topic_of_a_stream_is_asked() -> None:
+    world = World([stream(pushed=True, topics=(SHIPPED.name, RETURNED.name))])
+    look(world.kit)
+    assert world.asked == [{("acme", "shipbob"): 3 * HOUR}, {SHIPPED: 3 * HOUR, RETURNED: 3 * HOUR}]
 
 
 def test_topics_of_what_is_paused_are_not_asked() -> None:

@@ -62,6 +62,18 @@ def test_what_needs_a_part_that_is_away_is_not_asked() -> None:
     assert list(words.values()) == [Word.UNREACHABLE, Word.UNKNOWN, Word.UNKNOWN]
 
 
+def test_what_needs_a_part_that_is_well_is_asked() -> None:
+    asked: list[str] = []
+    parts = [
+        Part("secrets", lambda: None),
+        Part("database", lambda: asked.append("database"), needs="secrets"),
+        Part("schema", lambda: fails(SchemaTooOld("0003")), needs="database"),
+    ]
+    words = look(parts, lambda: NOW, Told())
+    assert list(words.values()) == [Word.OK, Word.OK, Word.TOO_OLD]
+    assert asked == ["database"]
+
+
 def test_who_has_no_time_left_is_not_asked() -> None:
     """The first took it all; the answer comes while somebody still waits for it."""
     at = [NOW]

@@ -95,6 +95,32 @@ def test_a_stream_that_something_else_pauses_is_not_made_due(stand: Stand) -> No
     assert stand.due() == [ORDERS, BOLT]
 
 
+def test_a_stream_is_due_when_the_pause_that_is_left_ends(stand: Stand) -> None:
+    """A tick that came meanwhile saw the narrower one, which had no end, and moved the stream to its next beat: of
+    one that is due once a day that is tomorrow."""
+    steer.pause(stand.kit(), Scope.parse(str(CARS)))
+    steer.pause(stand.kit(), ACME, lasting=HOUR)
+    steer.pause(stand.kit(), Scope.parse(str(ORDERS)))
+    stand.set(CARS, due_at=NOW + DAY)
+    stand.set(ORDERS, due_at=NOW + DAY)
+    done = steer.resume(stand.kit(), Scope.parse(str(CARS)))
+    assert (done.sooner, stand.due()) == (0, [])
+    assert stand.registry.entries[CARS].due_at == NOW + HOUR
+    assert stand.registry.entries[ORDERS].due_at == NOW + DAY
+    steer.pause(stand.kit(), EVERYTHING)
+    stand.set(CARS, due_at=NOW + DAY)
+    steer.resume(stand.kit(), ACME)
+    assert stand.registry.entries[CARS].due_at == NOW + DAY
+
+
+def test_narrower_pauses_are_told_by_name(stand: Stand) -> None:
+    for scope in (BOLT, CARS, ORDERS):
+        steer.pause(stand.kit(), Scope.parse(str(scope)))
+    done = steer.resume(stand.kit(), EVERYTHING)
+    told = [str(pause.scope) for pause in done.narrower_pauses]
+    assert told == ["acme#cars#cars", "acme#shop#orders", "bolt#cars#cars"]
+
+
 def test_what_the_clients_file_stops_is_not_started(stand: Stand) -> None:
     stand.set(CARS, paused=True, due_at=None)
     stand.set(ORDERS, enabled=False, due_at=None)
@@ -119,6 +145,14 @@ def test_pausing_what_is_paused_changes_nothing(stand: Stand) -> None:
         assert done.before.pauses[ACME].by == "ann"
     assert stand.audited() == [("ann", "pause", "acme")]
     assert stand.book.writes == 1
+
+
+def test_a_pause_said_with_another_reason_replaces_the_former(stand: Stand) -> None:
+    """What is known of a pause is what was said of it last."""
+    steer.pause(stand.kit("ann"), ACME, why="vendor")
+    assert steer.pause(stand.kit("bob"), ACME, why="their sale").changed
+    found = stand.board().pauses[ACME]
+    assert (found.by, found.why) == ("bob", "their sale")
 
 
 def test_a_pause_said_anew_replaces_the_former(stand: Stand) -> None:
@@ -167,6 +201,13 @@ def test_a_shorter_cadence_makes_streams_due_sooner(stand: Stand) -> None:
     for key in (CARS, ORDERS):
         assert stand.registry.entries[key].due_at == next_due(key, 5 * MINUTE, NOW)
     assert stand.registry.entries[BOLT].due_at == NOW + DAY
+
+
+def test_a_cadence_is_known_since_a_whole_second(stand: Stand) -> None:
+    """As a pause is; streams are due by the moment itself."""
+    stand.now += timedelta(microseconds=1500)
+    steer.set_cadence(stand.kit(), ACME, HOUR)
+    assert stand.board().cadences[ACME].since == NOW
 
 
 def test_a_longer_cadence_makes_no_stream_due_later(stand: Stand) -> None:
@@ -244,6 +285,11 @@ def test_a_reason_is_one_short_line(stand: Stand, why: str) -> None:
             act(stand.kit(), ACME, why=why)
     with pytest.raises(SettingInvalid, match="why: write one line"):
         steer.set_cadence(stand.kit(), ACME, HOUR, why=why)
+
+
+def test_a_reason_may_have_200_characters(stand: Stand) -> None:
+    steer.pause(stand.kit(), ACME, why="x" * MOST_WHY)
+    assert stand.board().pauses[ACME].why == "x" * 200
 
 
 def test_an_empty_reason_is_none(stand: Stand) -> None:

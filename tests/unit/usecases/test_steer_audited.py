@@ -40,6 +40,16 @@ def test_each_change_is_audited_before_it_is_made(stand: Stand) -> None:
     assert stand.board().audited == Recorded(3, "digest 3")
 
 
+def test_the_audit_has_switches_in_one_form(stand: Stand) -> None:
+    """With its names in their order: rows are compared as text, by people and by the next change."""
+    steer.pause(stand.kit("ann"), ACME, why="vendor")
+    steer.set_cadence(stand.kit("ann"), ACME, HOUR)
+    paused, cadence = (each.after for each in stand.audit.changes)
+    since = "2026-03-01T12:00:00+00:00"
+    assert paused == f'{{"by": "ann", "since": "{since}", "until": null, "why": "vendor"}}'
+    assert cadence == f'{{"by": "ann", "every_s": 3600, "since": "{since}", "why": null}}'
+
+
 def test_without_the_audit_nothing_is_switched(stand: Stand) -> None:
     stand.audit.is_away = True
     with pytest.raises(DatabaseUnavailable):
