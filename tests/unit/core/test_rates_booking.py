@@ -248,6 +248,7 @@ def test_where_more_was_booked_than_allowed_nothing_is_until_that_is_over() -> N
     """Limits are lowered by a 429 or by a deployment while slots are out."""
     answer = booked([TWENTY], 1, taken=(Taken(START_MS - 100, 0, 25),))
     assert START_MS + 935 <= answer.slots[0].at_ms <= START_MS + 935 + 52
+    assert answer.taken == (Taken(START_MS - 100, 0, 25), Taken(answer.slots[0].at_ms))
 
 
 # --- Between cells ---------------------------------------------------------------------------------------
