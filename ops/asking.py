@@ -11,6 +11,7 @@ from ops.failures import CommandFailed
 from ops.show_switches import paused_lines
 from ops.target import Target
 from sluice.core.asked_days import AskedDays
+from sluice.core.errors import SluiceError
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Messages
 from sluice.core.priorities import Priority
@@ -72,16 +73,24 @@ def ask(
         if desks is not None and not desks.take_ticket(client_id, ticket):
             refused.append(client_id)
             continue
-        for key in (key for key in keys if key.client_id == client_id):
-            messages.ask_for_slice(
-                key,
-                reason="manual",
-                full_since=full_since,
-                days=days,
-                priority=Priority.BACKFILL if full_since or days else Priority.MANUAL,
-                ticket=ticket,
-            )
-            asked.append(key)
+        sent = len(asked)
+        try:
+            for key in (key for key in keys if key.client_id == client_id):
+                messages.ask_for_slice(
+                    key,
+                    reason="manual",
+                    full_since=full_since,
+                    days=days,
+                    priority=Priority.BACKFILL if full_since or days else Priority.MANUAL,
+                    ticket=ticket,
+                )
+                asked.append(key)
+        except SluiceError:
+            if (
+                desks is not None and len(asked) == sent
+            ):  # else the first that was sent gives it back
+                desks.give_ticket_back(client_id, ticket)
+            raise
     most = desks.rules.most_tickets if desks else 0
     return Asked(asked, refused, most, _by_pause(board, paused))
 

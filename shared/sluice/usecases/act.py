@@ -64,9 +64,13 @@ def _ask(kit: Kit, key: StreamKey, full_since: datetime | None) -> None:
             f"{most} requests of {key.client_id} wait already; ask again once some have begun"
         )
     priority = Priority.BACKFILL if full_since else Priority.MANUAL
-    kit.messages.ask_for_slice(
-        key, reason="manual", full_since=full_since, priority=priority, ticket=ticket
-    )
+    try:
+        kit.messages.ask_for_slice(
+            key, reason="manual", full_since=full_since, priority=priority, ticket=ticket
+        )
+    except SluiceError:
+        kit.desks.give_ticket_back(key.client_id, ticket)  # nobody would, and it keeps others out
+        raise
 
 
 def _redrive(kit: Kit, wanted: Wanted) -> Done:

@@ -7,6 +7,7 @@ everybody in once.
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -20,6 +21,7 @@ from sluice.core.desk.admitting import (
     DeskRules,
     Waiting,
     admit,
+    give_ticket_back,
     leave,
     take_ticket,
 )
@@ -103,6 +105,15 @@ class ClientDesks:
         """Note that a person's request waits; False when as many wait as may. Raises StateUnavailable."""
         now = self.clock()
         return self._revise(client_id, now, lambda desk: take_ticket(desk, ticket, now, self.rules))
+
+    def give_ticket_back(self, client_id: str, ticket: str) -> None:
+        """Its request could not be sent. Never a reason to fail as well: a ticket lapses within the hour."""
+
+        def without(desk: Desk) -> tuple[None, Desk | None]:
+            return None, give_ticket_back(desk, ticket)
+
+        with contextlib.suppress(StateUnavailable):
+            self._revise(client_id, self.clock(), without)
 
     def _revise(
         self, client_id: str, now: datetime, decide: Callable[[Desk], tuple[T, Desk | None]]

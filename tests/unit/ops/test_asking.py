@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 
 from ops.asking import AllPaused, Asked, QueueFull, ask, board_of, desks_of
 from ops.failures import FAILED, exit_code
 from ops.target import Target
-from sluice.core.desk.admitting import Admitted
+from sluice.core.desk.admitting import Admitted, DeskRules
+from sluice.core.errors import QueueUnavailable
 from sluice.core.keys import StreamKey
 from sluice.core.priorities import Priority
 from sluice.core.steering.scopes import Scope
@@ -24,11 +27,23 @@ HARBOUR, RIDGE = StreamKey("harbour", "cars", "cars"), StreamKey("ridge", "cars"
 RIDGES_OTHER = StreamKey("ridge", "cars", "bids")
 
 
+@dataclass
+class Queue(MemoryMessages):
+    """It does not answer any more once it took so many messages."""
+
+    away_from: int | None = None
+
+    def ask_for_slice(self, key: StreamKey, **more: Any) -> None:
+        if self.away_from is not None and len(self.sent) >= self.away_from:
+            raise QueueUnavailable("SQS: down")
+        super().ask_for_slice(key, **more)
+
+
 class Desk:
     """A person at the command, a queue, and the clients' desks."""
 
     def __init__(self) -> None:
-        self.messages = MemoryMessages()
+        self.messages = Queue()
         self.desks = ClientDesks(MemoryBook(), lambda: NOW)
         self.board = SwitchBoard()
         self._ids = itertools.count()
@@ -101,6 +116,26 @@ def test_a_clients_streams_are_asked_for_together_as_one_request(person: Desk) -
     let_in = person.desks.admit("ridge", "w", one.priority, until, ticket=one.ticket)
     assert let_in == Admitted()
     assert person.ask(RIDGE).refused == []
+
+
+def test_a_request_that_could_not_be_sent_keeps_nobody_out(person: Desk) -> None:
+    """Else ten tries while the queue was away would be told to be ten requests that wait, for an hour."""
+    person.messages.away_from = 0
+    for _ in range(11):
+        with pytest.raises(QueueUnavailable):
+            person.ask(RIDGE)
+    person.messages.away_from = None
+    assert person.ask(RIDGE).refused == []
+
+
+def test_a_request_that_was_sent_in_part_waits(person: Desk) -> None:
+    """Its first message gives the ticket back."""
+    person.desks = replace(person.desks, rules=DeskRules(most_tickets=1))
+    person.messages.away_from = 1
+    with pytest.raises(QueueUnavailable):
+        person.ask(RIDGE, RIDGES_OTHER)
+    person.messages.away_from = None
+    assert person.ask(RIDGE).refused == ["ridge"]
 
 
 def test_several_clients_refused_are_all_named() -> None:

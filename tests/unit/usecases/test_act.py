@@ -137,6 +137,24 @@ def test_too_many_requests_of_a_client_are_refused_and_said_so(office: Office) -
     office.press(Action.SYNC, BOLT)
 
 
+def test_what_the_queue_did_not_take_does_not_wait(
+    office: Office, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Two presses that failed would otherwise be two requests that wait, for an hour."""
+
+    def away(*_: object, **__: object) -> None:
+        raise QueueUnavailable("SQS: down")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(office.messages, "ask_for_slice", away)
+        for _ in range(2):
+            with pytest.raises(QueueUnavailable):
+                office.press(Action.SYNC)
+    office.press(Action.SYNC)
+    office.press(Action.SYNC)
+    assert len(office.messages.take_all()) == 2
+
+
 def test_nothing_is_done_that_cannot_be_audited(office: Office) -> None:
     office.stand.audit.is_away = True
     for action in (Action.SYNC, Action.FULL_SYNC, Action.REDRIVE):

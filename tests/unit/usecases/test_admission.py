@@ -85,6 +85,11 @@ def test_who_leaves_is_not_kept_by_a_book_that_does_not_answer() -> None:
     assert desks(NoBook()).leave("acme", "a", TOOK) is False
 
 
+def test_a_ticket_that_could_not_be_given_back_is_no_failure() -> None:
+    """Whoever asked is told why nothing was sent; the ticket lapses."""
+    desks(NoBook()).give_ticket_back("acme", "t")
+
+
 def test_who_asks_is_told_that_the_book_does_not_answer() -> None:
     """Nothing is begun: the message is deferred like for any other failure of our stores."""
     with pytest.raises(StateUnavailable):
@@ -108,6 +113,18 @@ def test_a_request_takes_a_ticket_and_gives_it_up_when_let_in(book: MemoryBook) 
     assert at.take_ticket("zenith", "another")
     at.admit("acme", "a", Priority.MANUAL, UNTIL, ticket="t")
     assert at.take_ticket("acme", "another")
+
+
+def test_a_ticket_given_back_is_one_and_costs_a_write_only_while_it_waits(book: MemoryBook) -> None:
+    at = desks(book, most_tickets=2)
+    for ticket in ("t", "other"):
+        at.take_ticket("acme", ticket)
+    at.give_ticket_back("acme", "t")
+    writes = book.writes
+    at.give_ticket_back("acme", "t")
+    assert book.writes == writes
+    assert at.take_ticket("acme", "t")
+    assert not at.take_ticket("acme", "another")
 
 
 def test_of_many_that_ask_at_once_as_many_are_let_in_as_may(book: MemoryBook) -> None:

@@ -22,7 +22,17 @@ from sluice.core.desk.page import Called, Desk, Running, in_ms, moment_ms
 from sluice.core.desk.turns import ComeBack, Turns, Waiting, come_back, turns_at_once
 from sluice.core.priorities import Priority
 
-__all__ = ["Admitted", "Asker", "ComeBack", "DeskRules", "Waiting", "admit", "leave", "take_ticket"]
+__all__ = [
+    "Admitted",
+    "Asker",
+    "ComeBack",
+    "DeskRules",
+    "Waiting",
+    "admit",
+    "give_ticket_back",
+    "leave",
+    "take_ticket",
+]
 
 CALLED_GRACE = timedelta(seconds=5)
 """How much later than expected a called message may come before its place is given away."""
@@ -93,7 +103,7 @@ def leave(desk: Desk, owner: str, took: timedelta) -> Desk | None:
     running = {name: one for name, one in desk.running.items() if name != owner}
     ms = max(in_ms(took), 1)
     mean_ms = ms if desk.mean_ms is None else desk.mean_ms + (ms - desk.mean_ms) // LEARNT
-    return replace(desk, running=running, mean_ms=max(mean_ms, 1))
+    return replace(desk, running=running, mean_ms=mean_ms)
 
 
 def take_ticket(
@@ -105,6 +115,13 @@ def take_ticket(
     if len(desk.tickets) >= rules.most_tickets:
         return False, None
     return True, replace(desk, tickets={**desk.tickets, ticket: moment_ms(now)})
+
+
+def give_ticket_back(desk: Desk, ticket: str) -> Desk | None:
+    """The desk without that request; None when it does not wait."""
+    if ticket not in desk.tickets:
+        return None
+    return replace(desk, tickets={t: at for t, at in desk.tickets.items() if t != ticket})
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +157,7 @@ class _Visit:
         return self._has_room_for_backfill()
 
     def _has_room_for_urgent(self) -> bool:
-        ahead = sum(self._is_ahead(c) for c in self.desk.called if c.priority.is_urgent)
+        ahead = sum(self._is_ahead(c) for c in self.desk.called)
         leaves_one = self.desk.urgent + ahead < self.rules.most_running
         return len(self.desk.running) + ahead < self.rules.most_running + 1 and (
             leaves_one or not self._called_of(Priority.SCHEDULE)
