@@ -53,6 +53,10 @@ def _run(only: Sequence[str], jobs: int) -> int:
     survivors = Survivors.read(Path(__file__).with_name("survivors"))
     with copy_of(PROJECT) as copy:
         mutants = [mutant for mutant in _mutants(copy, only) if _is_wanted(mutant, only)]
+        if not mutants:
+            raise RunnerFailed(
+                f"nothing is called {', '.join(only)}: name files, rooms or functions"
+            )
         progress, judged = Progress(len(mutants)), list[Judged]()
         tests = [test for test in TESTS if (copy / test.partition("::")[0]).exists()]
         for one in Session(Suite(copy, tests), jobs).judge(mutants):

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.mutation.__main__ import _is_wanted
+from tests.mutation.__main__ import _is_wanted, _run
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.report import Report, Survivors, write_report
 from tests.mutation.session import Judged, RunnerFailed, Session, Verdict
@@ -163,6 +163,12 @@ def test_names_of_files_rooms_and_functions_limit_a_run() -> None:
     assert [m for m in mutants if _is_wanted(m, ["steer.py"])] == mutants[2:]
     assert [m for m in mutants if _is_wanted(m, ["leave"])] == mutants[1::2]
     assert [m for m in mutants if _is_wanted(m, [])] == mutants
+
+
+def test_a_name_of_nothing_is_an_error() -> None:
+    """Nothing that survived would look like success."""
+    with pytest.raises(RunnerFailed, match="nothing is called sclies: name files, rooms"):
+        _run(["sclies"], jobs=1)
 
 
 def test_a_report_has_every_file_and_who_survived_with_the_reason(tmp_path: Path) -> None:

@@ -116,7 +116,7 @@ def test_who_begins_a_run_notes_that_the_one_before_found_nothing_due(
     found = known(histories, past)
     assert before.rested_at is None
     assert found.idle_at == found.fresh_at == before.claimed_at
-    assert shared_commits.claim(past.key, 8) is not None  # a later slice of that run is no look at rest
+    assert shared_commits.claim(past.key, 8) is not None  # for a later slice: no look at rest
     assert known(histories, past).idle_at == before.claimed_at
 
 
