@@ -7,6 +7,7 @@ from datetime import timedelta
 import pytest
 
 from sluice.core.desk.admitting import Admitted, DeskRules
+from sluice.core.desk.page import Desk, page_of, read_desk
 from sluice.core.priorities import Priority
 from tests.unit.core.desk_door import INVOCATION, Door
 
@@ -83,6 +84,11 @@ def test_giving_back_what_lapsed_or_never_was_changes_nothing() -> None:
     assert not door.leave(owner)
     assert not door.leave("nobody")
     assert door.writes == writes
+
+
+def test_an_empty_page_is_an_empty_desk() -> None:
+    assert read_desk({}, 0) == Desk()
+    assert page_of(Desk()) == {}
 
 
 # --- Priorities ------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sluice.core.errors import SettingInvalid, StreamUnknown
 from sluice.core.keys import StreamKey
-from sluice.core.steering.scopes import MOST_NAMED, PLATFORMS, Scope, known_scope, scopes_of
+from sluice.core.steering.scopes import PLATFORMS, Scope, known_scope, scopes_of
 
 CARS = StreamKey("acme", "cars", "cars")
 KEYS = [CARS, StreamKey("acme", "shop", "orders"), StreamKey("bolt", "cars", "cars")]
@@ -143,12 +143,25 @@ def test_a_scope_that_matches_nothing_names_what_was_meant(text: str, told: str)
     assert told in str(caught.value)
 
 
-def test_of_many_names_a_few_are_named() -> None:
-    keys = [StreamKey(f"client-{number:04}", "cars", "cars") for number in range(3000)]
+def told_of(text: str, keys: list[StreamKey]) -> str:
     with pytest.raises(StreamUnknown) as caught:
-        known_scope("zzz", keys)
-    assert str(caught.value).count("client-") == MOST_NAMED
-    assert str(caught.value).endswith(f"and {3000 - MOST_NAMED:,} more")
+        known_scope(text, keys)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("clients", "more"), [(2, ""), (12, ""), (13, " and 1 more"), (3000, " and 2,988 more")]
+)
+def test_of_many_names_a_few_are_named(clients: int, more: str) -> None:
+    names = [f"client-{number:04}" for number in range(clients)]
+    told = told_of("zzz", [StreamKey(name, "cars", "cars") for name in names])
+    assert told == f"nothing is called 'zzz'; there are: {', '.join(names[:12])}{more}"
+
+
+def test_a_stream_of_one_client_is_not_taken_for_a_sources() -> None:
+    """Only a bare name may have been meant as a source: who names a stream says whose it is."""
+    keys = [*KEYS, StreamKey("bolt", "acme", "cars")]
+    assert "did you mean 'acme#cars#cars'?" in told_of("acme#cars#cers", keys)
 
 
 def test_before_there_is_a_client_only_everything_and_platforms_are_known() -> None:
@@ -156,3 +169,6 @@ def test_before_there_is_a_client_only_everything_and_platforms_are_known() -> N
     assert [known_scope(f"platform:{name}", []).platform for name in PLATFORMS] == list(PLATFORMS)
     with pytest.raises(StreamUnknown, match="there is no client yet; run `sluice clients apply`"):
         known_scope("acme", [])
+    assert "did you mean 'platform:shopify'? there are: platform:amazon" in told_of(
+        "platform:shopfy", []
+    )

@@ -74,6 +74,16 @@ def test_within_that_time_the_book_is_read_once(stand: Stand) -> None:
     assert stand.reads == 2
 
 
+def test_a_board_is_gone_by_for_twenty_seconds(stand: Stand) -> None:
+    stand.is_paused()
+    stand.now += timedelta(seconds=20) - MOMENT
+    stand.is_paused()
+    assert stand.reads == 1
+    stand.now += MOMENT
+    stand.is_paused()
+    assert stand.reads == 2
+
+
 def test_a_book_that_is_away_is_not_noticed_while_the_board_is_recent(stand: Stand) -> None:
     stand.pause()
     assert stand.is_paused()

@@ -157,6 +157,39 @@ def test_a_page_that_cannot_be_read_is_refused(wrong: dict[str, Any]) -> None:
         SwitchBoard.of_page({**RIGHT, **wrong})
 
 
+@pytest.mark.parametrize(
+    ("wrong", "told"),
+    [
+        ({"pauses": {"acme": {**RIGHT["pauses"]["acme"], "until": "2026-03-01T12:00:00"}}},
+         "ValueError: 2026-03-01T12:00:00 says no time zone"),
+        ({"cadences": {"*": {**RIGHT["cadences"]["*"], "every_s": 0}}}, "ValueError: *: a cadence of 0 s"),
+        ({"cadences": {"*": {"every_s": 60}}}, "KeyError: 'since'"),
+    ],
+    ids=str,
+)  # fmt: skip
+def test_an_unreadable_page_is_told_with_what_is_wrong_and_what_to_do(
+    wrong: dict[str, Any], told: str
+) -> None:
+    with pytest.raises(SettingInvalid) as caught:
+        SwitchBoard.of_page({**RIGHT, **wrong})
+    assert str(caught.value) == (
+        f"the page 'switches' of the limits table cannot be read ({told});"
+        " write it anew from what `sluice audit` says is in force"
+    )
+
+
+def test_a_page_takes_300_kilobytes_and_no_more() -> None:
+    """Its item's other fields, and what is written next, have room in DynamoDB's 400."""
+
+    def with_reason(size: int) -> SwitchBoard:
+        return SwitchBoard({Scope("acme"): Pause(Scope("acme"), NOW, "me", "w" * size)})
+
+    empty = len(json.dumps(with_reason(0).page()))
+    assert with_reason(300_000 - empty).page()
+    with pytest.raises(SettingInvalid, match="too many for one page"):
+        with_reason(300_001 - empty).page()
+
+
 def test_a_board_too_large_for_its_page_is_refused() -> None:
     """DynamoDB would refuse it too, but would not say what to do."""
     some = [Scope(f"client-{number}") for number in range(3000)]

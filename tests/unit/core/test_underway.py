@@ -113,10 +113,9 @@ def test_a_pause_that_ended_does_not_shorten_its_vendors_rest() -> None:
 
 
 def test_a_message_counts_for_half_an_hour_and_then_for_lost() -> None:
-    asked = Asked(NOW, 7)
-    just_before = NOW + MESSAGE_COUNTS_FOR - MOMENT
-    assert underway(CAUGHT_UP, asked, just_before) is Underway.QUEUED
-    assert underway(CAUGHT_UP, asked, NOW + MESSAGE_COUNTS_FOR) is None
+    asked, half_an_hour = Asked(NOW, 7), timedelta(minutes=30)
+    assert underway(CAUGHT_UP, asked, NOW + half_an_hour - MOMENT) is Underway.QUEUED
+    assert underway(CAUGHT_UP, asked, NOW + half_an_hour) is None
 
 
 moments = st.integers(-3600, 3600).map(lambda s: NOW + timedelta(seconds=s))

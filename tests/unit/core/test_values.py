@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+from sluice.core.history import HISTORY_KEPT, Forgotten
 from sluice.core.keys import StreamKey
 from sluice.core.records import PushEvent, Record, Table
 from sluice.core.slices import Committed, Counts, Draft, Lease, Outcome, SliceReport, Traffic
+from sluice.core.steering.acting import Action, Wanted
+from sluice.core.steering.undoing import Removals
+from sluice.core.underway import Standing
+from sluice.settings import Settings
 
 KEY = StreamKey("acme", "cars", "cars")
 
@@ -40,3 +45,24 @@ def test_a_report_of_no_slice_says_nothing_of_one() -> None:
 def test_nothing_is_gone_or_archived_unless_it_is_said() -> None:
     assert not PushEvent("e1", KEY, Record("a", b"", b"{}", 1)).gone
     assert not Table("public", "things", "thing_id", ()).archives
+
+
+def test_a_press_is_about_no_scope_and_no_run_unless_it_names_one() -> None:
+    assert (Wanted(Action.SYNC, KEY).scope, Wanted(Action.SYNC, KEY).run_id) == ("", "")
+
+
+def test_all_that_a_run_removed_can_be_told_unless_it_is_said() -> None:
+    assert Removals("run", KEY, ended=True, removed=3).untraceable == 0
+
+
+def test_a_pass_that_forgets_no_history_counts_nothing() -> None:
+    assert Forgotten() == (0, 0, 0)
+
+
+def test_history_is_kept_for_as_long_with_and_without_a_deployment() -> None:
+    """Whoever cleans up by hand shall not forget what a deployment that says nothing keeps."""
+    assert timedelta(days=Settings.model_fields["history_days"].default) == HISTORY_KEPT
+
+
+def test_a_stream_that_nobody_ever_worked_on_stands_at_nothing() -> None:
+    assert set(asdict(Standing()).values()) == {0, None}

@@ -58,19 +58,15 @@ class Scope:
 
     def covers(self, key: StreamKey) -> bool:
         """Whether a switch of this scope is about that stream. A platform is about none."""
-        if self.platform is not None:
-            return False
         theirs = (key.client_id, key.source, key.stream, key.partition)
-        return all(part in (None, other) for part, other in zip(self._parts, theirs, strict=True))
+        pairs = zip(self._parts, theirs, strict=True)
+        return self.platform is None and all(part in (None, other) for part, other in pairs)
 
     def within(self, wider: Scope) -> bool:
         """Whether all that this is about is what ``wider`` is about too, and not the other way."""
-        if self == wider or wider.platform is not None:
-            return False
         pairs = zip(self._parts, wider._parts, strict=True)
-        return wider == Scope() or (
-            self.platform is None and all(other in (None, part) for part, other in pairs)
-        )
+        is_part = wider.platform is None and all(other in (None, part) for part, other in pairs)
+        return is_part and self != wider
 
     @property
     def depth(self) -> int:
@@ -140,7 +136,7 @@ def _unknown(scope: Scope, keys: Collection[StreamKey]) -> StreamUnknown:
     every |= {Scope(platform=name) for name in PLATFORMS}
     alike = sorted(str(each) for each in every if _shape(each) == _shape(scope))
     named = str(scope)
-    meant = _meant_otherwise(scope, every) or difflib.get_close_matches(named, alike, 1)
+    meant = _meant_otherwise(scope, every) or difflib.get_close_matches(named, alike)
     hint = f" did you mean {meant[0]!r}?" if meant else ""
     more = f" and {len(alike) - MOST_NAMED:,} more" if len(alike) > MOST_NAMED else ""
     there_are = f"there are: {', '.join(alike[:MOST_NAMED])}{more}" if alike else HOW_TO_WRITE
@@ -149,10 +145,8 @@ def _unknown(scope: Scope, keys: Collection[StreamKey]) -> StreamUnknown:
 
 def _meant_otherwise(scope: Scope, every: Collection[Scope]) -> list[str]:
     """A bare name is a client; it may have been meant as the source or platform of that name."""
-    if scope.client_id is None or scope.partition is not None or scope.stream is not None:
-        return []
     wanted = (Scope(None, scope.client_id, scope.source), Scope(platform=scope.client_id))
-    return [str(each) for each in wanted if each in every]
+    return [str(each) for each in wanted if scope.stream is None and each in every]
 
 
 def _shape(scope: Scope) -> tuple[bool, ...]:

@@ -77,9 +77,9 @@ class SwitchBoard:
         return self.pauses.get(Scope(platform=name)) or self.pauses.get(Scope())
 
     def at(self, now: datetime) -> SwitchBoard:
-        """The same board without the pauses that lapsed by ``now``."""
+        """The board without the pauses that lapsed by ``now``."""
         lasting = {s: p for s, p in self.pauses.items() if p.until is None or now < p.until}
-        return self if len(lasting) == len(self.pauses) else replace(self, pauses=lasting)
+        return replace(self, pauses=lasting)
 
     def with_pause(self, scope: Scope, pause: Pause | None) -> SwitchBoard:
         """The board with this pause in place of the scope's own, or without any of its own."""
