@@ -198,3 +198,14 @@ def test_a_board_too_large_for_its_page_is_refused() -> None:
         board.page()
     fits = replace(board, pauses=dict(list(board.pauses.items())[:1000]))
     assert len(json.dumps(fits.page())) < switches.MOST_BYTES
+
+
+def test_a_page_of_just_so_many_bytes_fits() -> None:
+    def board(length: int) -> SwitchBoard:
+        return SwitchBoard({Scope(): Pause(Scope(), NOW, "me", "w" * length)})
+
+    most = switches.MOST_BYTES - len(json.dumps(board(0).page()))
+    assert switches.MOST_BYTES == 300_000
+    assert board(most).page()
+    with pytest.raises(SettingInvalid, match="too many for one page"):
+        board(most + 1).page()
