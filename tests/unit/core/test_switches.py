@@ -143,9 +143,12 @@ RIGHT = paused("acme", until=NOW).with_cadence(Scope(), Cadence(Scope(), HOUR, N
     [
         {"pauses": []}, {"pauses": {"acme": None}}, {"pauses": {"a b": RIGHT["pauses"]["acme"]}},
         {"pauses": {"acme": {**RIGHT["pauses"]["acme"], "until": "tomorrow"}}},
+        {"pauses": {"acme": {**RIGHT["pauses"]["acme"], "until": ""}}},
+        {"pauses": {"acme": {**RIGHT["pauses"]["acme"], "until": False}}},
         {"pauses": {"acme": {**RIGHT["pauses"]["acme"], "since": "2026-03-01T12:00:00"}}},
         {"pauses": {"acme": {"since": NOW.isoformat()}}}, {"cadences": {"*": {"every_s": 60}}},
         {"cadences": {"*": {**RIGHT["cadences"]["*"], "every_s": 0}}},
+        {"cadences": {"*": {**RIGHT["cadences"]["*"], "every_s": 90.5}}},
         {"cadences": {"*": {**RIGHT["cadences"]["*"], "every_s": 1e300}}}, {"audited": {"number": 1}},
     ],
     ids=str,

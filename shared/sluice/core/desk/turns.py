@@ -22,7 +22,7 @@ SPREAD_S = 60
 MOST_AT_ONCE = 10
 WAITING_FOR_EACH = 40
 """A line gives out a turn more at once for each so many that wait in it: ten workers whose rush ends with all of
-their turns unused lengthen it by half at most."""
+their turns unused lengthen it by a quarter at most."""
 
 SPARE_LIFE_MS = 2000
 """For so long a desk is taken to stand as it was seen."""

@@ -22,6 +22,8 @@ T = TypeVar("T")
 SUBJECT = "switches"
 """The page's name in the book."""
 
+SECOND = timedelta(seconds=1)
+
 MOST_BYTES = 300_000
 """Of the page as JSON. DynamoDB's items end at 400 KB, and every worker reads this one."""
 
@@ -158,14 +160,20 @@ def _pauses(read: Mapping[str, Any]) -> Iterator[tuple[Scope, Pause]]:
         scope, until = Scope.parse(text), said["until"]
         yield (
             scope,
-            Pause(scope, _moment(said["since"]), said["by"], said["why"], until and _moment(until)),
+            Pause(
+                scope,
+                _moment(said["since"]),
+                said["by"],
+                said["why"],
+                None if until is None else _moment(until),
+            ),
         )
 
 
 def _cadences(read: Mapping[str, Any]) -> Iterator[tuple[Scope, Cadence]]:
     for text, said in read.items():
         scope, every = Scope.parse(text), timedelta(seconds=said["every_s"])
-        if every <= timedelta(0):
+        if every <= timedelta(0) or every % SECOND:
             raise ValueError(f"{text}: a cadence of {said['every_s']} s")
         yield scope, Cadence(scope, every, _moment(said["since"]), said["by"], said["why"])
 
