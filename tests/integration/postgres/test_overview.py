@@ -59,7 +59,7 @@ def test_a_stream_that_failed_before_its_first_claim_is_known(
     past.run(MINUTE, outcome="failed", error="SecretMissing: no such secret")
     found = known(histories, past)
     assert (found.claimed_at, found.fresh_at) == (None, None)
-    assert found.last and found.last.error == "SecretMissing: no such secret"
+    assert [each.error for each in found.runs] == ["SecretMissing: no such secret"]
 
 
 def test_the_newest_runs_come_with_the_sums_of_their_slices(
