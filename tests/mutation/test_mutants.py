@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
 
+from tests.mutation import __main__ as runner
 from tests.mutation.__main__ import _is_wanted, _run
 from tests.mutation.mutants import Mutant, mutants_of
 from tests.mutation.report import Report, Survivors, write_report
@@ -165,8 +167,9 @@ def test_names_of_files_rooms_and_functions_limit_a_run() -> None:
     assert [m for m in mutants if _is_wanted(m, [])] == mutants
 
 
-def test_a_name_of_nothing_is_an_error() -> None:
+def test_a_name_of_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """Nothing that survived would look like success."""
+    monkeypatch.setattr(runner, "copy_of", lambda _: nullcontext(tmp_path))
     with pytest.raises(RunnerFailed, match="nothing is called sclies: name files, rooms"):
         _run(["sclies"], jobs=1)
 
