@@ -86,10 +86,8 @@ def ask(
                 )
                 asked.append(key)
         except SluiceError:
-            if (
-                desks is not None and len(asked) == sent
-            ):  # else the first that was sent gives it back
-                desks.give_ticket_back(client_id, ticket)
+            if desks is not None and len(asked) == sent:
+                desks.give_ticket_back(client_id, ticket)  # else the first that was sent does
             raise
     most = desks.rules.most_tickets if desks else 0
     return Asked(asked, refused, most, _by_pause(board, paused))

@@ -168,10 +168,10 @@ def _is_left_alone(parent: ast.AST, field: str, node: ast.AST) -> bool:
 
 
 def _declares(parent: ast.AST, node: ast.AST) -> bool:
-    """A member of an enumeration, another name for a type, or what a module gives out."""
+    """A member of an enumeration, another name for a type or a variable of one, or what a module gives out."""
     if not isinstance(node, ast.Assign):
         return False
-    if _target(node) == "__all__":
+    if _target(node) == "__all__" or _is_call_of(node.value, NOT_OURS_TO_BREAK):
         return True
     if isinstance(parent, ast.ClassDef):
         return isinstance(node.value, ast.Constant)

@@ -84,6 +84,7 @@ class _Running:
     pid: int
     killer: int
     deadline: float
+    chosen: list[str]
     whole: bool
 
 
@@ -158,7 +159,7 @@ class Session:
 
     def _judge_anew(self, mutants: Sequence[Mutant]) -> Iterator[Judged]:
         """Those that show only when their module is imported."""
-        waiting = [(mutant, False) for mutant in reversed(mutants)]
+        waiting = [(mutant, list[str]()) for mutant in reversed(mutants)]
         running = list[_Running]()
         try:
             while waiting or running:
@@ -168,7 +169,7 @@ class Session:
                     if one.whole or judged.verdict is not Verdict.SURVIVED:
                         yield judged
                     else:
-                        waiting.append((one.mutant, True))
+                        waiting.append((one.mutant, one.chosen))
         finally:
             for one in running:
                 _end(one)
@@ -185,16 +186,21 @@ class Session:
             raise RunnerFailed(f"the tests fail without a mutant: {failed or 'not even collected'}")
         self.calls = Calls.read(self.suite.project / trial.RECORD)
 
-    def _begin(self, mutant: Mutant, whole: bool) -> _Running:
-        callers = self._callers(mutant)
-        first = self._first(mutant, callers)
-        chosen = [test for test in callers if test not in set(first)] if whole else first
+    def _begin(self, mutant: Mutant, tried: Sequence[str]) -> _Running:
+        chosen = self._chosen(mutant, tried)
         files = list(dict.fromkeys(test.partition("::")[0] for test in chosen))
         most = self._most(chosen)
         suite = replace(self.suite, tests=files)
         pid, killer = trial.begin(suite, mutant, chosen, self.lifeline, int(most))
-        is_last = whole or len(first) == len(callers)
-        return _Running(mutant, pid, killer, time.monotonic() + 10 * most, whole=is_last)
+        is_last = len(tried) + len(chosen) == len(self._callers(mutant))
+        deadline = time.monotonic() + 10 * most
+        return _Running(mutant, pid, killer, deadline, chosen, whole=is_last)
+
+    def _chosen(self, mutant: Mutant, tried: Sequence[str]) -> list[str]:
+        """A few tests first, then all that were not ``tried``: which are the first changes as mutants are noticed."""
+        callers = self._callers(mutant)
+        rest = [test for test in callers if test not in set(tried)]
+        return rest if tried else self._first(mutant, callers)
 
     def _most(self, tests: Sequence[str]) -> float:
         """Seconds of processor time."""

@@ -179,3 +179,17 @@ def test_what_no_test_calls_is_judged_by_all_that_import_it() -> None:
     """An import may have called it."""
     calls = Calls({}, {"tests/a.py::t": 1.0, "tests/b.py::t": 1.0}, ())
     assert calls.of((FILE, "may_go"), ["tests/b.py"]) == ["tests/b.py::t"]
+
+
+def test_whatever_is_noticed_meanwhile_a_survivor_meets_each_test_once(suite: Suite) -> None:
+    """What noticed its like comes first, and that changes between its first few tests and the rest."""
+    seconds = {f"tests/{name}.py::t": 1.0 for name in "abcd"}
+    [mutant] = [one for one in mutants_of(FILE, RULE) if one.text == "MOST = 3: 3 → 4"]
+    session = Session(suite, jobs=1)
+    session.calls = Calls({(FILE, "MOST"): list(seconds)}, seconds, ())
+    session.importers = {}
+    first = session._chosen(mutant, ())
+    session.killers[FILE]["tests/d.py::t"] += 1
+    rest = session._chosen(mutant, first)
+    assert first == ["tests/a.py::t"]
+    assert sorted([*first, *rest]) == sorted(seconds)

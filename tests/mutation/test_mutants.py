@@ -103,6 +103,11 @@ def test_the_list_of_what_a_module_gives_out_is_left_alone() -> None:
     assert texts("__all__ = ['a', 'b']") == []
 
 
+def test_a_variable_of_a_type_is_left_alone() -> None:
+    """Only type checkers look at it."""
+    assert texts("T = TypeVar('T')") == []
+
+
 def test_what_changes_nothing_is_no_fault() -> None:
     """Two arguments that are the same cannot be mixed up; a number is no other in the same place twice."""
     assert texts("f(a, a)") == ["f(a, a) → removed"]

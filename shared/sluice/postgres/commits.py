@@ -16,6 +16,7 @@ from psycopg.types.json import Jsonb
 from sluice.core.errors import CommitUnknown, DatabaseUnavailable, SchemaTooOld, Superseded
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.keys import StreamKey
+from sluice.core.overview.stream_history import CLOCKS
 from sluice.core.ports import OpenReject, Stream
 from sluice.core.records import Reconcile, Table, WorkList
 from sluice.core.removal import Candidate, Missing
@@ -75,6 +76,7 @@ class PostgresCommits:
             "partition": key.partition,
             "token": fencing_token,
             "full_since": full_since,
+            "clocks": CLOCKS,
         }
         with self.connection.transaction() as tx:
             row = tx.execute(queries.CLAIM, parameters).fetchone()

@@ -9,7 +9,7 @@ SCHEMA_VERSION: LiteralString = "SELECT to_regclass('sluice_migrations')::text"
 CLAIM: LiteralString = """
 UPDATE sluice.sync_commit s
    SET fencing_token = %(token)s, full_since = greatest(full_since, %(full_since)s), updated_at = now(),
-       rested_at = CASE WHEN updated_at > interval '30 seconds' + (
+       rested_at = CASE WHEN updated_at > %(clocks)s + (
            SELECT ended_at FROM sluice.run r WHERE r.stream_key = s.stream_key ORDER BY started_at DESC LIMIT 1)
          THEN updated_at ELSE rested_at END
  WHERE stream_key = %(key)s AND fencing_token < %(token)s
@@ -18,8 +18,8 @@ RETURNING seq, cursor, has_more,
           full_since,
           (SELECT reason FROM sluice.run r WHERE r.stream_key = s.stream_key AND ended_at IS NULL)
 """
-"""It also notes a rest: whoever came before, and after the latest run had ended, left nothing, so nothing was due. The
-half minute is ``CLOCKS`` of ``core/overview/stream_history.py``; NULL while a run is open."""
+"""It also notes a rest: whoever came before, and after the latest run had ended, left nothing, so nothing was due.
+While a run is open its end is NULL, and no rest is noted."""
 
 FIRST_SEEN: LiteralString = """
 INSERT INTO sluice.sync_commit (stream_key, client_id, source, stream, partition, fencing_token)

@@ -226,17 +226,6 @@ def test_a_backfill_that_waited_for_a_moment_does_not_get_the_last_slot() -> Non
     assert not door.admits(BACKFILL, waiting=waiting)
 
 
-@pytest.mark.parametrize(("seconds", "admitted"), [(899, False), (900, True)])
-def test_long_is_a_quarter_of_an_hour(seconds: float, admitted: bool) -> None:
-    """Unless the deployment says otherwise."""
-    door = Door()
-    door.seat(SCHEDULE, SCHEDULE)
-    waiting = door.refused(BACKFILL).waiting
-    door.wait(seconds=seconds)
-    door.seat(SCHEDULE)
-    assert door.admits(BACKFILL, waiting=waiting) is admitted
-
-
 def test_fresh_work_leaves_a_slot_to_a_called_backfill_that_waited_for_long() -> None:
     door = Door()
     door.seat(SCHEDULE, SCHEDULE)
