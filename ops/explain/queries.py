@@ -14,6 +14,7 @@ from typing import Any
 from psycopg import sql
 
 from ops.runs.figures import RUNS, Connection
+from sluice.core.overview.stream_history import CLOCKS
 from sluice.core.records import Table
 from sluice.postgres import queries, rejects, runs, tables
 from sluice.postgres.first_load import COMPLETED_BEFORE
@@ -121,6 +122,7 @@ def _claimed(_: Sample) -> Mapping[str, Any]:
         "key": f"{NOBODY}#cars#cars",
         "token": 1,
         "full_since": None,
+        "clocks": CLOCKS,
         "client_id": NOBODY,
         "source": "cars",
         "stream": "cars",
@@ -177,7 +179,9 @@ def _counted(_: Sample) -> Mapping[str, Any]:
 
 
 ENGINE: Sequence[HotQuery] = (
-    HotQuery("claim", sql.SQL(queries.CLAIM), ("sync_commit_pkey", "run_open"), _claimed),
+    HotQuery(
+        "claim", sql.SQL(queries.CLAIM), ("sync_commit_pkey", "run_open", "run_stream"), _claimed
+    ),
     HotQuery("lock", sql.SQL(queries.LOCK), ("sync_commit_pkey",), _claimed),
     HotQuery("open a run", sql.SQL(runs.BEGIN), ("run_open",), _claimed),
     HotQuery(
