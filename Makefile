@@ -9,7 +9,7 @@ PYTEST = $(BIN)/python -m pytest --durations=20 --durations-min=3 $(if $(SHORT),
 LOCKS := layers/dependencies migrations requirements/dev requirements/sam requirements/emulator
 
 .DEFAULT_GOAL := help
-.PHONY: help setup tools check test test-all unit contract template integration browser e2e chaos faults mutants demo up down build deploy \
+.PHONY: help setup tools check test test-all lane-timed lane-yielding unit contract template integration browser e2e chaos faults mutants demo up down build deploy \
     lock schema bench clean
 
 help: ## This list
@@ -50,17 +50,27 @@ check: .venv/ready ## Style, types, import rules
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-# Two suites at a time where nothing counts seconds, the longest begun first beside all the quick ones; what breaks
-# things by the clock has the machine to itself.
-TOGETHER = --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+# Two lanes: what breaks things by the clock goes first wherever both want a core; beside it, on what is left, all
+# that counts no seconds, quick things first.
+LANES = --no-print-directory -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target)
+YIELDING = nice -n 15
 
 test: setup check ## What CI runs, quick things first; of the long suites what every change needs
-	$(MAKE) $(TOGETHER) integration template unit contract browser SHORT=1
-	$(MAKE) --no-print-directory e2e chaos SHORT=1
+	$(MAKE) $(LANES) lane-timed lane-yielding SHORT=1
 
 test-all: setup check ## Every test there is
-	$(MAKE) $(TOGETHER) integration template unit contract browser
-	$(MAKE) --no-print-directory e2e chaos
+	$(MAKE) $(LANES) lane-timed lane-yielding
+
+lane-timed:
+	$(MAKE) e2e
+	$(MAKE) chaos
+
+lane-yielding:
+	$(YIELDING) $(MAKE) template
+	$(YIELDING) $(MAKE) unit
+	$(YIELDING) $(MAKE) contract
+	$(YIELDING) $(MAKE) browser
+	$(YIELDING) $(MAKE) integration
 
 unit: .venv/ready ## Rules one module at a time, the engine under hundreds of seeds, the protocol's state model
 	$(PYTEST) tests/unit tests/simulation tests/model tests/mutation

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import secrets
 import shutil
@@ -32,6 +33,12 @@ settings.load_profile("explore" if os.environ.get("SLUICE_EXPLORE") else "per-ch
 """A change is judged by the same examples every time; `make faults` looks for new ones."""
 
 
+def pytest_collection_finish() -> None:
+    """The thousands of tests that were collected live to the end: no collection of garbage looks through them again."""
+    gc.collect()
+    gc.freeze()
+
+
 @pytest.fixture(scope="session", autouse=True)
 def services_described_once() -> Iterator[None]:
     """What botocore reads of AWS's services is kept for all sessions: tests make hundreds, of 0.1 s each."""
@@ -50,15 +57,31 @@ def scratch() -> Iterator[Path]:
     shutil.rmtree(folder, ignore_errors=True)
 
 
+MEMORY = Path("/dev/shm")  # noqa: S108 - a folder of its own is made there
+ROOM_BYTES = 4 << 30
+"""What the memory file system must have left before a database server is kept in it."""
+
+
 @pytest.fixture(scope="session")
-def postgres_server(scratch: Path) -> Iterator[Postgres]:
+def copying_room(scratch: Path) -> Iterator[Path]:
+    """Where databases are copied fast: in memory where there is much of it, or else ``scratch``."""
+    if not MEMORY.is_dir() or shutil.disk_usage(MEMORY).free < ROOM_BYTES:
+        yield scratch
+        return
+    with tempfile.TemporaryDirectory(dir=MEMORY, prefix="sluice-tests-") as folder:
+        Path(folder).chmod(0o755)  # the server is not this user where that is root
+        yield Path(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres_server(scratch: Path, copying_room: Path) -> Iterator[Postgres]:
     """An embedded Postgres; use ``database`` for one of its databases.
 
     It does not wait for the disk, since it gets a new database for every other test: a test that
     crashes a server starts one of its own.
     """
-    server = postgres.create(scratch / "postgres", scratch / "postgres.log")
-    server.start(fsync="off", full_page_writes="off")
+    server = postgres.create(copying_room / "postgres", scratch / "postgres.log")
+    server.start(fsync="off", full_page_writes="off", max_wal_size="512MB")
     yield server
     server.stop()
 

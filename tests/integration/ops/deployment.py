@@ -58,7 +58,7 @@ class Deployment:
         return [json.loads(message["Body"]) for message in found]
 
     def add_run(self, client_id: str = "harbour", **changed: Any) -> str:
-        """A run as the worker records it, begun 10 s ago, and one slice of it; its id."""
+        """A run as the worker records it, begun 10 s ago, and one slice of it, in one transaction; its id."""
         now = datetime.now(UTC)
         run = {
             "run_id": str(uuid.uuid4()), "stream_key": f"{client_id}#cars#cars", "client_id": client_id,
@@ -67,8 +67,9 @@ class Deployment:
             "progress_done": 1234, "progress_total": 1234, "last_error": None, "note": None,
         }  # fmt: skip
         run |= changed
-        _insert(self.owner, "sluice.run", run)
-        _insert(self.owner, "sluice.commit_log", _slice_of(run))
+        with self.owner.transaction():  # who watches must not meet the run without its slice
+            _insert(self.owner, "sluice.run", run)
+            _insert(self.owner, "sluice.commit_log", _slice_of(run))
         return str(run["run_id"])
 
     def add_reject(self, client_id: str = "harbour", **changed: Any) -> None:
