@@ -66,7 +66,8 @@ def _run(only: Sequence[str], jobs: int) -> int:
             progress.note(one)
     report = Report(judged, survivors, complete=not only)
     if not only:
-        write_report(report, PROJECT / "docs" / "results" / "mutants.md", tests)
+        page = PROJECT / "docs" / "results" / "mutants.md"
+        write_report(report, page, tests, left_out=DECLARATIONS)
     return _say(report)
 
 

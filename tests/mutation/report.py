@@ -84,12 +84,15 @@ class Report:
         return explanation.kind if explanation else "not explained"
 
 
-def write_report(report: Report, file: Path, tests: Sequence[str]) -> None:
+def write_report(report: Report, file: Path, tests: Sequence[str], left_out: Sequence[str]) -> None:
+    """``left_out``: files that were not broken."""
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_text("\n".join(_page(report, file.parent, tests)) + "\n")
+    file.write_text("\n".join(_page(report, file.parent, tests, left_out)) + "\n")
 
 
-def _page(report: Report, folder: Path, tests: Sequence[str]) -> Iterable[str]:
+def _page(
+    report: Report, folder: Path, tests: Sequence[str], left_out: Sequence[str]
+) -> Iterable[str]:
     yield from (
         "# Mutants: the engine broken in every small way",
         "",
@@ -98,6 +101,7 @@ def _page(report: Report, folder: Path, tests: Sequence[str]) -> Iterable[str]:
         "connective, a constant, a call or a handler left out, arguments mixed up... It is killed when a test fails of",
         f"{', '.join(f'`{test}`' for test in tests)}"
         " (of these, the tests that call the function it lies in).",
+        f"Not broken, since they declare and do nothing: {', '.join(f'`{file}`' for file in left_out)}.",
         "The score is killed / (mutants - equivalent ones). Who survives is explained below, or the command fails.",
         "",
         "| file | mutants | killed | by time | survived | equivalent | score |",
@@ -118,10 +122,11 @@ def _row(report: Report, prefix: str, name: str) -> str:
     by_time = sum(one.verdict is Verdict.TIMEOUT for one in of_file)
     survived = [one for one in of_file if one.verdict is Verdict.SURVIVED]
     equivalent = sum(report.kind_of(one) == "equivalent" for one in survived)
-    score = killed / max(len(of_file) - equivalent, 1)
+    can_die = len(of_file) - equivalent
+    score = f"{killed / can_die:.1%}" if can_die else "none can die"
     name = name.removeprefix("shared/sluice/")
     figures = f"{len(of_file)} | {killed} | {by_time} | {len(survived)} | {equivalent}"
-    return f"| {name} | {figures} | {score:.1%} |"
+    return f"| {name} | {figures} | {score} |"
 
 
 def _survivors(report: Report) -> Iterable[str]:

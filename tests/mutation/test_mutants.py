@@ -182,10 +182,22 @@ def test_a_name_of_nothing_is_an_error(monkeypatch: pytest.MonkeyPatch, tmp_path
 def test_a_report_has_every_file_and_who_survived_with_the_reason(tmp_path: Path) -> None:
     some = [judged("a → b", Verdict.SURVIVED), judged("a → c", Verdict.KILLED)]
     report = Report(some, explained(tmp_path, "a → b"), complete=True)
-    write_report(report, tmp_path / "page.md", ["tests"])
+    write_report(report, tmp_path / "page.md", ["tests"], ["shared/names.py"])
     page = (tmp_path / "page.md").read_text()
     assert "| tiny/rule.py | 2 | 1 | 0 | 1 | 1 | 100.0% |" in page
     assert "| tiny/rule.py `may_go` | `a → b` | equivalent | because |" in page
+    assert "Not broken, since they declare and do nothing: `shared/names.py`." in page
+
+
+def test_a_file_that_cannot_be_broken_has_no_score(tmp_path: Path) -> None:
+    """0 % would look like a file that nobody tests."""
+    report = Report(
+        [judged("a → b", Verdict.SURVIVED)], explained(tmp_path, "a → b"), complete=True
+    )
+    write_report(report, tmp_path / "page.md", ["tests"], [])
+    assert (
+        "| tiny/rule.py | 1 | 0 | 0 | 1 | 1 | none can die |" in (tmp_path / "page.md").read_text()
+    )
 
 
 def test_a_kind_that_does_not_exist_is_refused(tmp_path: Path) -> None:

@@ -132,13 +132,14 @@ class EventsDue:
         return replace(cursor, again=again)
 
     def _finished(self, cursor: EventsCursor, done: Pass) -> EventsCursor:
-        """A pass came to its end. A first load counts as a full read, and either as one of recent days."""
+        """A pass came to its end. A first load counts as a full read, and either as one of recent days, if it has
+        the first of these whole: where ``first_days`` are no more than ``reread_days``, it begins within it."""
+        if done.full:
+            cursor = replace(cursor, full_at=done.began_at)
         days = self._days(done.until)
         if not done.covers(days):
             return cursor
         cursor = replace(cursor, reread_at=done.began_at)
-        if done.full:
-            cursor = replace(cursor, full_at=done.began_at)
         if self.settings.mode == "replace":
             cursor = replace(cursor, recount=days)
         return cursor

@@ -94,6 +94,18 @@ def test_a_full_sync_reads_the_first_days_again_once():
     assert first <= (vendor.clock() - 44 * DAY).timestamp()
 
 
+def test_a_full_sync_of_no_more_days_than_are_read_again_ends_as_well():
+    """It begins at this time of day, so it does not hold the first of the days that are read again whole: it is done
+    all the same, and the re-read of whole days is left due."""
+    vendor = vendor_of(*spread(20, days=2))
+    stream = opened(vendor, first_days=2, reread_days=2)
+    stored = catch_up(stream, vendor.clock)
+    vendor.clock.at += 7 * MINUTE
+    asked = vendor.clock()
+    assert tick(stream, stored, vendor, full_since=asked) == ["new", "full"]
+    assert step_of(stream, stored, vendor, asked) is None
+
+
 def test_a_first_load_is_a_full_read():
     """Who asks for a full sync of a new client does not get it twice."""
     vendor = vendor_of(*spread(20))
