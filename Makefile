@@ -82,8 +82,8 @@ template: setup ## The template's operational promises
 contract: setup ## In-memory ports and real adapters behave alike
 	$(PYTEST) tests/contract
 
-integration: setup ## Adapters and sources against real programs
-	$(PYTEST) tests/integration
+integration: setup ## Adapters and sources against real programs, and vendors whose answers are wrong
+	$(PYTEST) tests/integration tests/answers
 
 browser: setup ## Pages in a headless Chromium (SLUICE_KEEP_SCREENSHOTS=1 draws those in docs/images anew)
 	$(PYTEST) tests/browser
@@ -98,11 +98,13 @@ chaos: setup ## Worker processes on real parts, broken in every way for some min
 
 FAULTS_MINUTES ?= 60
 FAULTS_SEEDS ?= 10000
+FAULTS_ANSWERS ?= 100000
 FAULTS_SEED ?= $(shell date +%Y%m%d)
 
-faults: setup ## Break everything for FAULTS_MINUTES=60 on real parts, and FAULTS_SEEDS=10000 in the simulation; recorded
+faults: setup ## FAULTS_SEEDS=10000 in the simulation, FAULTS_ANSWERS=100000 wrong ones, FAULTS_MINUTES=60 on real parts; recorded
 	SLUICE_EXPLORE=1000 $(PYTEST) --timeout 1800 tests/contract/test_commits_alike.py tests/contract/test_streams.py tests/unit
-	$(BIN)/sluice-sim --seed $(FAULTS_SEED) --seeds $(FAULTS_SEEDS) --record
+	$(BIN)/sluice-sim --seed $(FAULTS_SEED)00000 --seeds $(FAULTS_SEEDS) --record
+	$(BIN)/python -m tests.answers --answers $(FAULTS_ANSWERS) --seed $(FAULTS_SEED) --record
 	$(BIN)/python -m tests.chaos --minutes $(FAULTS_MINUTES) --seed $(FAULTS_SEED) --record
 
 mutants: setup ## Break the engine in every small way; fails when one survives unexplained; recorded

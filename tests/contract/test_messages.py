@@ -1,4 +1,4 @@
-"""What every implementation of ``core.ports.Messages`` must keep to: in memory and in SQS."""
+"""What every implementation of ``core.ports.Messages`` must keep to: in memory, in a simulated universe and in SQS."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from random import Random
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from sluice.core.priorities import Priority
 from sluice.messages import SliceMessage
 from sluice.queues.messages import SqsMessages
 from tests.memory.messages import MemoryMessages
+from tests.simulation.queue import SliceQueue
 
 KEY = StreamKey("acme", "cars", "cars")
 
@@ -32,7 +34,24 @@ class Queue:
     take_backfills: Callable[[], list[SliceMessage]]
 
 
-@pytest.fixture(params=["memory", "sqs"])
+class SimulatedQueues:
+    """The universes' one queue, whose workers take fresh slices and backfills alike: the priority tells them apart."""
+
+    def __init__(self) -> None:
+        now = datetime(2026, 3, 1, 12, tzinfo=UTC)
+        self.messages = SliceQueue(Random(1), lambda: now)  # noqa: S311  # repeatable
+        self.taken: list[SliceMessage] = []
+
+    def take(self, *, backfills: bool) -> list[SliceMessage]:
+        while waiting := self.messages.receive():
+            self.messages.acknowledge(waiting)
+            self.taken.append(waiting.message)
+        found = [m for m in self.taken if (m.priority is Priority.BACKFILL) == backfills]
+        self.taken = [message for message in self.taken if message not in found]
+        return found
+
+
+@pytest.fixture(params=["memory", "simulation", "sqs"])
 def queue(request: pytest.FixtureRequest) -> Queue:
     if request.param == "memory":
         memory = MemoryMessages()
@@ -40,6 +59,13 @@ def queue(request: pytest.FixtureRequest) -> Queue:
             memory,
             lambda: memory.take_from(backfills=False),
             lambda: memory.take_from(backfills=True),
+        )
+    if request.param == "simulation":
+        simulated = SimulatedQueues()
+        return Queue(
+            simulated.messages,
+            lambda: simulated.take(backfills=False),
+            lambda: simulated.take(backfills=True),
         )
     client = request.getfixturevalue("new_client")("sqs")
     url, backfills = (

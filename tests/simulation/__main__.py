@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 import time
+import traceback
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -13,9 +14,10 @@ from dataclasses import dataclass, field
 
 from tests.simulation.controls import CONTROLS
 from tests.simulation.guards import Guards
-from tests.simulation.oracle import Violation
 from tests.simulation.record import CONTROLS_HEAD, control_line, record_seeds, without_each_guard
 from tests.simulation.universe import Universe
+from tests.simulation.verdicts import verdict_of
+from tests.simulation.violations import Unforeseen, Violation
 
 BLOCK = 50
 
@@ -32,7 +34,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if options.controls:
         return _take_guards_away()
     if options.seeds is None:
-        return _replay(options.seed, _guards(options.without))
+        return replay(options.seed, _guards(options.without))
     tried = Tried()
     seeds = range(options.seed, options.seed + options.seeds)
     for tried in try_seeds(seeds, options.without, options.jobs):
@@ -93,14 +95,10 @@ def try_seeds(seeds: range, without: str | None, jobs: int) -> Iterator[Tried]:
 def _try_block(seeds: range, without: str | None) -> tuple[list[str], Counter[str]]:
     violations, counts = [], Counter[str]()
     for seed in seeds:
-        universe = Universe(seed, _guards(without))
-        try:
-            universe.run()
-        except Violation as violation:
-            violations.append(f"seed {seed}: {violation}")
-        finally:
-            universe.close()
-        counts.update(universe.counts)
+        verdict = verdict_of(seed, _guards(without))
+        if verdict.violation is not None:
+            violations.append(str(verdict.violation))
+        counts.update(verdict.counts)
     return violations, counts
 
 
@@ -108,12 +106,15 @@ def _guards(without: str | None) -> Guards:
     return CONTROLS[without] if without else Guards()
 
 
-def _replay(seed: int, guards: Guards) -> int:
+def replay(seed: int, guards: Guards) -> int:
+    """Print all that happens under a seed; of an error that nobody foresees also where it came from."""
     universe = Universe(seed, guards)
     try:
         universe.run()
     except Violation as violation:
         universe.note(f"VIOLATION {violation}")
+        if isinstance(violation, Unforeseen):
+            universe.note("".join(traceback.format_exception(violation.__cause__)))
         return 1
     finally:
         print("\n".join(universe.trace))  # noqa: T201

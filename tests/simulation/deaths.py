@@ -1,4 +1,8 @@
-"""Where the actors of a universe are due to die."""
+"""Where the actors of a universe are due to die: at every fault point of the engine that a universe has.
+
+It has none of those that lie within a transaction (the merge's and `event.written`), which in memory is one step, and
+none of a webhook's, whose receiver no universe plays. The chaos suite's workers die there.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +10,15 @@ from random import Random
 
 from sluice.core.fault_points import FaultPoint
 
-IN_DATABASE = FaultPoint.EVENT_WRITTEN
-"""As those of the merge: in memory nothing is stored until all is worked out."""
+ELSEWHERE = [
+    point
+    for point in FaultPoint
+    if point.startswith(("merge.", "webhook.")) or point is FaultPoint.EVENT_WRITTEN
+]
+"""Within a transaction nobody may even pause: others would come between, and memory has no locks as Postgres has."""
 
 POINTS = {
-    what: [
-        point for point in FaultPoint if point.startswith(f"{what}.") and point is not IN_DATABASE
-    ]
+    what: [p for p in FaultPoint if p.startswith(f"{what}.") and p not in ELSEWHERE]
     for what in ("slice", "cleanup", "plan", "event")
 }
 
@@ -26,6 +32,7 @@ class Deaths:
     def __init__(self, random: Random) -> None:
         self._random = random
         self._due: dict[str, tuple[FaultPoint, int]] = {}
+        self.reached: set[FaultPoint] = set()
 
     def draw(self, name: str, what: str) -> None:
         """One in seven is due; most of those never come to the point."""
@@ -36,6 +43,7 @@ class Deaths:
 
     def strikes(self, name: str, at: FaultPoint) -> bool:
         """Is this the moment? Asked once each time that an actor reaches a point."""
+        self.reached.add(at)
         point, times = self._due.get(name, (None, 0))
         if point is not at:
             return False

@@ -24,13 +24,10 @@ from tests.simulation.vendors import (
     EventsSide,
     ThingsSide,
 )
+from tests.simulation.violations import Violation
 
 Sums = dict[tuple[str, str], tuple[int, int]]
 """Total and number of facts, by subject and counter."""
-
-
-class Violation(AssertionError):
-    """What must hold does not; one line."""
 
 
 @dataclass

@@ -12,8 +12,8 @@ from sluice.core.ports import StaleLease
 from sluice.core.slices import Claim, Committed, Draft, Lease
 from tests.memory.commits import MemoryCommits
 from tests.memory.leases import MemoryLeases, StateItem
-from tests.simulation.oracle import Violation
 from tests.simulation.vendors import THINGS_KEY
+from tests.simulation.violations import Violation
 
 UNAVAILABLE = {
     "leases": StateUnavailable,

@@ -5,14 +5,14 @@ from __future__ import annotations
 import json
 import time
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tests.provenance import RESULTS, commit, machine, moment
 from tests.simulation.controls import CONTROLS
-from tests.simulation.verdicts import violation_of
+from tests.simulation.verdicts import noticed
 
 MOST_SEEDS = 3000
 
@@ -42,12 +42,25 @@ def record_seeds(
         }
     )
     kept.write_text(json.dumps(runs, indent=1) + "\n", encoding="utf-8")
+    return write_page(folder)
+
+
+def write_page(folder: Path = RESULTS) -> Path:
+    """Write the page anew from the runs kept beside it."""
+    runs = json.loads((folder / "simulation.json").read_text(encoding="utf-8"))
     page = folder / "simulation.md"
-    page.write_text(_page(runs), encoding="utf-8")
+    page.write_text(page_of(runs), encoding="utf-8")
     return page
 
 
-def _page(runs: Sequence[Mapping[str, Any]]) -> str:
+def distinct_seeds(runs: Iterable[Mapping[str, Any]]) -> int:
+    """How many seeds were tried at least once: runs may overlap."""
+    ranges = (range(run["first"], run["first"] + run["seeds"]) for run in runs)
+    return len(set().union(*ranges))
+
+
+def page_of(runs: Sequence[Mapping[str, Any]]) -> str:
+    """What is told of the recorded runs, oldest first."""
     totals: Counter[str] = Counter()
     for run in runs:
         totals.update(run["counts"])
@@ -59,7 +72,8 @@ def _page(runs: Sequence[Mapping[str, Any]]) -> str:
         " core, in-memory",
         "ports, a virtual clock. `sluice-sim --seed N` replays one and prints its trace (of the same commit).",
         "",
-        f"{seeds:,} seeds in {len(runs)} recorded runs, {sum(len(r['violations']) for r in runs)} violations.",
+        f"{seeds:,} seeds in {len(runs)} recorded runs, {distinct_seeds(runs):,} of them distinct,"
+        f" {sum(len(r['violations']) for r in runs)} violations.",
         "",
         "| date | commit | command | machine | seeds | a minute | slices | violations |",
         "|---|---|---|---|---|---|---|---|",
@@ -96,7 +110,7 @@ def without_each_guard(guards: Sequence[str]) -> Iterator[Caught]:
     for guard in guards:
         began = time.monotonic()
         for seed in range(MOST_SEEDS):
-            violation = violation_of(seed, CONTROLS[guard])
+            violation = noticed(seed, CONTROLS[guard])
             if violation is not None:
                 break
         seconds = time.monotonic() - began

@@ -1,7 +1,7 @@
 """One seed, one universe: workers, cleanup, a queue, both stores and two vendors, and all that befalls them.
 
-The engine is the real one (use cases and core as they are); its ports are the in-memory ones that pass
-the same contract suites as the real adapters. Drawn from the seed: who runs next, who dies at which
+The engine is the real one (use cases and core as they are); its ports are in memory and pass the same contract
+suites as the real adapters, the universe's own queue among them. Drawn from the seed: who runs next, who dies at which
 fault point, which message comes twice or late, whose clock is wrong, which call is throttled or loses
 its answer, when a store falls back to an older state, and what the vendors change, push, break or withhold.
 """
@@ -41,10 +41,11 @@ from tests.simulation.backups import Backups
 from tests.simulation.deaths import Deaths
 from tests.simulation.followers import CHARGES_KEY, MARKS_KEY, FollowersOracle, FollowersSide
 from tests.simulation.guards import Guards
-from tests.simulation.oracle import Oracle, Violation
+from tests.simulation.oracle import Oracle
 from tests.simulation.ports import AuditedLeases, CommitPort, Port
 from tests.simulation.queue import SliceQueue, Waiting
 from tests.simulation.vendors import EVENTS_KEY, THINGS_KEY, EventsSide, ThingsSide
+from tests.simulation.violations import NeverAtRest, check_end
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 INVOCATION = timedelta(seconds=60)
@@ -167,7 +168,7 @@ class Universe:
             else:
                 self.now += timedelta(minutes=21)
                 self._clean_up()
-        raise Violation("L: it never comes to rest")
+        raise NeverAtRest("L: it never comes to rest")
 
     def _is_at_rest(self) -> bool:
         open_runs = [run for run in self.commits.database.runs if run.ended_at is None]
@@ -208,8 +209,7 @@ class Universe:
 
     def _ended(self, actor: Actor) -> None:
         self.actors.remove(actor)
-        if isinstance(actor.error, AssertionError):
-            raise actor.error
+        check_end(actor.name, actor.error)
         self.oracle.in_flight.discard(actor.name)
         waiting = self.taken.pop(actor.name, None)
         if waiting and actor.error is None and not actor.doomed:
@@ -264,14 +264,14 @@ class Universe:
         return run_slice(waiting.message, clock() + INVOCATION, self._kit(clock, pause), delivery)
 
     def _kit(self, clock: Callable[[], datetime], pause: Callable[[], None]) -> Kit:
-        who = self._name_of_running()
-        book: Any = Port(self.book, "book", self, pause, who)
+        who, port = self._name_of_running(), self._ports(pause)
+        book = port(self.book, "book")
         self.things.vendor.page_takes = self._vendor_answers
         return Kit(
-            leases=Port(AuditedLeases(self.leases), "leases", self, pause, who),
+            leases=port(AuditedLeases(self.leases), "leases"),
             commits=CommitPort(self.commits, "commits", self, pause, who, self.oracle.was_stored),
-            messages=Port(self.queue, "messages", self, pause, who),
-            deliveries=Port(self.queue, "deliveries", self, pause, who),
+            messages=port(self.queue, "messages"),
+            deliveries=port(self.queue, "deliveries"),
             desks=ClientDesks(book, clock),
             switches=BookSwitches(book, clock),
             streams=self,
@@ -287,6 +287,11 @@ class Universe:
 
     def _name_of_running(self) -> str:
         return self.running.name if self.running else "nobody"
+
+    def _ports(self, pause: Callable[[], None]) -> Callable[[object, str], Any]:
+        """Puts one before each port of the running actor."""
+        who = self._name_of_running()
+        return lambda port, name: Port(port, name, self, pause, who)
 
     def open(self, key: StreamKey) -> Listing | Events | Marks | Charges:
         """The port ``Streams``."""
@@ -319,10 +324,8 @@ class Universe:
 
     def _deliver(self, event: PushEvent) -> None:
         def apply(pause: Callable[[], None]) -> object:
-            stream = self.open(THINGS_KEY)
-            who = self._name_of_running()
-            pushes = Port(MemoryPushes(self.commits), "pushes", self, pause, who)
-            return apply_event(event, stream, pushes)
+            pushes = self._ports(pause)(MemoryPushes(self.commits), "pushes")
+            return apply_event(event, self.open(THINGS_KEY), pushes)
 
         self.counts["pushes"] += 1
         name = self._start("event", apply)
@@ -341,11 +344,7 @@ class Universe:
             return
 
         def work(pause: Callable[[], None]) -> object:
-            who = self._name_of_running()
-
-            def port(port: object, name: str) -> Any:
-                return Port(port, name, self, pause, who)
-
+            port = self._ports(pause)
             kit = PlanKit(
                 schedule=port(self.registry, "registry"),
                 standings=port(MemoryStandings(self.leases), "leases"),
@@ -366,10 +365,9 @@ class Universe:
 
     def _clean_up(self) -> None:
         def work(pause: Callable[[], None]) -> object:
-            who = self._name_of_running()
-            leases = Port(AuditedLeases(self.leases), "leases", self, pause, who)
-            commits = Port(self.commits, "commits", self, pause, who)
-            messages = Port(self.queue, "messages", self, pause, who)
+            port = self._ports(pause)
+            leases = port(AuditedLeases(self.leases), "leases")
+            commits, messages = port(self.commits, "commits"), port(self.queue, "messages")
             return clean_up(leases, commits, messages, lambda: self.now)
 
         self.note(f"{self._start('cleanup', work)} begins")
