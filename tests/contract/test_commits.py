@@ -103,6 +103,23 @@ def test_a_slice_is_stored_once(store: Store) -> None:
     assert set(store.rows("acme")) == {"a"}
 
 
+def test_a_slice_follows_the_one_that_its_claim_saw(store: Store) -> None:
+    """Where both stores fell back and the stream went on otherwise, token and seq are given twice: the slice before
+    is another one, and ended elsewhere."""
+    worker = Worker(store)
+    first = worker.claim()
+    assert first.follows is None
+    written = draft(first, [thing("a")])
+    store.commits.commit(first, written, STREAM)
+    claim = worker.claim()
+    assert claim.follows == written.slice_id
+    for other in (None, str(uuid.uuid4())):
+        with pytest.raises(Superseded):
+            store.commits.commit(replace(claim, follows=other), draft(claim, [thing("b")]), STREAM)
+    assert set(store.rows("acme")) == {"a"}
+    assert store.commits.commit(claim, draft(claim, [thing("c")]), STREAM).seq == 2
+
+
 def test_the_log_is_a_chain_without_a_gap(store: Store) -> None:
     worker = Worker(store)
     for number in range(4):

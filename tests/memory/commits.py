@@ -68,6 +68,7 @@ class MemoryCommits(MemoryRuns):
             run.run_id if run else None,
             at.full_since,
             run.reason if run else None,
+            at.slice_id,
         )
 
     def _may_claim(self, at: StreamPosition, fencing_token: int) -> bool:
@@ -85,6 +86,7 @@ class MemoryCommits(MemoryRuns):
         at = self.database.streams.get(claim.key, StreamPosition())
         self._require_fence(at, claim)
         self._require_seq(at, claim)
+        self._require_followed(at, claim)
         seq = at.seq + 1
         table = stream.table
         deriving = self.deriving(claim.key, table)
@@ -165,6 +167,10 @@ class MemoryCommits(MemoryRuns):
     def _require_seq(self, at: StreamPosition, claim: Claim) -> None:
         if at.seq != claim.seq:
             raise Superseded(f"{claim.key}: claimed at seq {claim.seq}, now at {at.seq}")
+
+    def _require_followed(self, at: StreamPosition, claim: Claim) -> None:
+        if at.slice_id != claim.follows:
+            raise Superseded(f"{claim.key}: claimed after {claim.follows}, now after {at.slice_id}")
 
     def look_up(self, claim: Claim, draft: Draft) -> Committed:
         """What a lost answer to COMMIT is followed by: was the slice stored?"""
@@ -268,6 +274,7 @@ class MemoryCommits(MemoryRuns):
             )
         )
         at.seq, at.cursor, at.has_more = link.seq, draft.cursor_after, draft.has_more
+        at.slice_id = draft.slice_id
         run = self.database.open_run_of(claim.key)
         if run is None or run.run_id != draft.run_id:
             return

@@ -106,6 +106,7 @@ class StreamPosition:
     cursor: Mapping[str, Any] = field(default_factory=dict)
     has_more: bool = False
     full_since: datetime | None = None
+    slice_id: str | None = None
 
 
 @dataclass

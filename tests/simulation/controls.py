@@ -43,7 +43,14 @@ class WithoutFence(MemoryCommits):
         pass
 
 
-class WithoutSeq(MemoryCommits):
+class WithoutFollowed(MemoryCommits):
+    """Commits after whatever slice has the seq that was claimed."""
+
+    def _require_followed(self, at: StreamPosition, claim: Claim) -> None:
+        pass
+
+
+class WithoutSeq(WithoutFollowed):
     """Commits whatever was committed since."""
 
     def _require_seq(self, at: StreamPosition, claim: Claim) -> None:
@@ -75,7 +82,7 @@ class ReplaysTheMerge(MemoryCommits):
         at = self.database.streams[claim.key]
         if at.fencing_token != claim.fencing_token:
             raise CommitUnknown("claimed by another meanwhile")
-        again = replace(claim, seq=at.seq, cursor=at.cursor)
+        again = replace(claim, seq=at.seq, cursor=at.cursor, follows=at.slice_id)
         stream = _as_a_merge_needs(claim.key.stream)
         return self.commit(again, replace(draft, slice_id=_another(draft.slice_id)), stream)
 
@@ -254,6 +261,7 @@ CONTROLS: dict[str, Guards] = {
     "claim": Guards(commits=WithoutClaim),
     "fence": Guards(commits=WithoutFence),
     "seq": Guards(commits=WithoutSeq, falls=12),
+    "slice that is followed": Guards(commits=WithoutFollowed),
     "fence and seq": Guards(commits=WithoutFenceAndSeq),
     "ledger": Guards(commits=WithoutLedger),
     "derived in the same transaction": Guards(commits=DerivesAfterwards),

@@ -21,6 +21,7 @@ EACH_CHANGE = 3
 """Blocks of seeds that every change is tried with; the others are `make unit`'s."""
 
 NOTICED_AT = {
+    "slice that is followed": 2026112701098,
     "seq": 559,
     "conditional watermark": 202,
     "tombstone at its own version": 43,

@@ -66,7 +66,9 @@ class Resting:
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What Postgres says about a stream once every older holder is shut out. ``full_since`` is the latest
-    moment since which somebody asked for a full read; ``run_reason`` is why the open run was begun."""
+    moment since which somebody asked for a full read; ``run_reason`` is why the open run was begun. ``follows``
+    is the id of the slice that this position is of, None before the first: after both stores fell back a token
+    and a seq may be given twice, an id is not."""
 
     key: StreamKey
     fencing_token: int
@@ -76,6 +78,7 @@ class Claim:
     run_id: str | None
     full_since: datetime | None = None
     run_reason: str | None = None
+    follows: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -224,11 +224,15 @@ class PostgresCommits:
 
 
 def _require_ours(tx: psycopg.Connection[Any], claim: Claim) -> None:
-    """Lock the stream's row; whoever claimed or committed since has made this slice worthless."""
+    """Lock the stream's row; whoever claimed or committed since has made this slice worthless.
+
+    So has a database that fell back and went on otherwise: then another slice may have the same seq, and after a
+    restored state table even the same token.
+    """
     row = tx.execute(queries.LOCK, {"key": str(claim.key)}).fetchone()
-    if row != (claim.fencing_token, claim.seq):
+    if row != (claim.fencing_token, claim.seq, claim.follows):
         raise Superseded(
-            f"{claim.key}: claimed with token {claim.fencing_token} at seq {claim.seq}, "
+            f"{claim.key}: claimed with token {claim.fencing_token} at seq {claim.seq} after slice {claim.follows}, "
             f"but the database is at {row}"
         )
 

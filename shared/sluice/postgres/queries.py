@@ -16,7 +16,8 @@ UPDATE sluice.sync_commit s
 RETURNING seq, cursor, has_more,
           (SELECT run_id::text FROM sluice.run r WHERE r.stream_key = s.stream_key AND ended_at IS NULL),
           full_since,
-          (SELECT reason FROM sluice.run r WHERE r.stream_key = s.stream_key AND ended_at IS NULL)
+          (SELECT reason FROM sluice.run r WHERE r.stream_key = s.stream_key AND ended_at IS NULL),
+          slice_id::text
 """
 """It also notes a rest: whoever came before, and after the latest run had ended, left nothing, so nothing was due.
 While a run is open its end is NULL, and no rest is noted."""
@@ -30,7 +31,7 @@ ON CONFLICT (stream_key) DO NOTHING
 FENCE: LiteralString = "SELECT fencing_token FROM sluice.sync_commit WHERE stream_key = %(key)s"
 
 LOCK: LiteralString = """
-SELECT fencing_token, seq FROM sluice.sync_commit WHERE stream_key = %(key)s FOR UPDATE
+SELECT fencing_token, seq, slice_id::text FROM sluice.sync_commit WHERE stream_key = %(key)s FOR UPDATE
 """
 
 LOG_SLICE: LiteralString = """
