@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 
 from local.processes import StackFailed
 from tests.chaos.breakers import Breaker
-from tests.chaos.controls import CONTROLS
+from tests.chaos.controls import CONTROLS, is_of_the_control
 from tests.chaos.kinds import kinds
 from tests.chaos.poller import FencePoller, watching
 from tests.chaos.report import Recovery, Run, now_run, record
@@ -103,16 +103,6 @@ def _prove(options: argparse.Namespace, chosen: Mapping[str, Callable[[], Breake
             f" {watch.elapsed():.0f} s, {verdict}"
         )
     return 1 if missed else 0
-
-
-PYTHONS_OWN = ("AttributeError", "TypeError", "NameError", "ImportError", "ModuleNotFoundError")
-
-
-def is_of_the_control(violation: str) -> bool:
-    """Python's own errors are no word of a guard: what took it away does not fit the code any more."""
-    return violation.startswith("a bug in a worker") and any(
-        f": {error}: " in violation for error in PYTHONS_OWN
-    )
 
 
 def _until_found(

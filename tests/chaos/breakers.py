@@ -93,7 +93,7 @@ class Backends(_NowAndThen):
 class Crash(_NowAndThen):
     """Row 4: an immediate stop, and recovery at the start."""
 
-    name, matrix_rows, every = "crash", (4,), (1.0, 4.0)
+    name, matrix_rows, every = "crash", (4,), (0.7, 3.0)
 
     def act(self) -> None:
         self.stand.database.crash(away_s=self.random.choice((0.0, 0.3, 1.5)))
@@ -120,7 +120,7 @@ class Failover(_NowAndThen):
 class PoolerTroubles(_NowAndThen):
     """Row 6: the pooler is killed, restarted, or told to pause and reconnect."""
 
-    name, matrix_rows, every = "pooler", (6,), (0.3, 2.0)
+    name, matrix_rows, every = "pooler", (6,), (0.2, 1.5)
 
     def act(self) -> None:
         database, away_s = self.stand.database, self.random.choice((0.0, 0.2, 1.0))
@@ -187,7 +187,7 @@ class CommitCut(_Weather):
     name, matrix_rows = "commit_cut", (7,)
 
     def act(self) -> None:
-        share = self.random.uniform(0.02, 0.3)
+        share = self.random.uniform(0.1, 0.3)
         self.stand.proxy.change_weather(
             commit_unanswered=share / 2, commit_unheard=share / 4, commit_late=share / 4
         )

@@ -199,10 +199,14 @@ class EventSource:
 
     def _place_for(self, slot: int) -> int | None:
         """Where the first delivery lies that this slot's code knows."""
-        if self.nurseries[slot % len(self.nurseries)] is self.nurseries[0]:
+        if not self._is_older(slot):
             return 0 if self._ready else None
         known = (n for n, each in enumerate(self._ready) if each.key not in self.newcomers)
         return next(known, None)
+
+    def _is_older(self, slot: int) -> bool:
+        """Whether a deploy is under way that this slot is not part of yet."""
+        return self.nurseries[slot % len(self.nurseries)] is not self.nurseries[0]
 
     def _turn(self, now: float) -> Delivery | None:
         """What is called by the clock. When all is calm nothing is due, and nobody asks."""
@@ -256,6 +260,8 @@ class EventSource:
             went_on=lambda: self.tally.commits_of(delivery.key) > before,
         )
         self.tally.note(named, ended, fate, time.monotonic() - began)
+        if self._is_older(slot) and ended.answer.get("outcome") == "committed":
+            self.tally.add("older.slices")
         if (ended.death and fate.die_at) or (ended.woken and fate.stop_at):
             self.fates.note(str(fate.die_at or fate.stop_at))
         return ended

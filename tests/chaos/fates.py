@@ -10,9 +10,7 @@ from typing import Any
 
 from sluice.core.fault_points import FaultPoint
 
-SLICE_POINTS = tuple(
-    p for p in FaultPoint if p.value.startswith(("slice.", "merge.")) and "fact" not in p.value
-)
+SLICE_POINTS = tuple(p for p in FaultPoint if p.value.startswith(("slice.", "merge.")))
 POINTS = {
     "slice": SLICE_POINTS,
     "clean_up": tuple(p for p in FaultPoint if p.value.startswith("cleanup.")),

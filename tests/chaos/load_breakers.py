@@ -13,13 +13,17 @@ from local.vendors.shipbob import faults as shipbob_faults
 from tests.chaos.mixpanel_world import MixpanelWorld
 from tests.chaos.shipbob_world import ShipBobWorld
 from tests.chaos.stand import Stand
+from tests.chaos.timing import SLOWER
 
 FLOOD = 60
 """Messages for one client at once, a hundred times what lies there of any other. No more than its desk lets
 in while the suite waits for rest: a refused message comes back in whole seconds, however short slices are."""
 
-CALM_BEFORE_S = 7.0
+CALM_BEFORE_S = 7.0 * SLOWER
 """Of a round, to compare with as long a time of the flood: in a longer one, longer gaps can be seen."""
+
+FEWEST_AGES = 20
+"""Of fewer, nothing is said."""
 
 FAULTS_THAT_LIE = frozenset(
     {
@@ -63,7 +67,7 @@ class Duplicates:
     def begin(self, stand: Stand, random: random.Random) -> None:
         self._tally, self._deliveries = stand.tally, stand.tally.counts["invocations"]
         self._conditions = stand.event_source.conditions
-        self._conditions.duplicate_share = random.uniform(0.05, 0.3)
+        self._conditions.duplicate_share = random.uniform(0.15, 0.3)
         self._conditions.late_share = random.uniform(0.02, 0.1)
         self._conditions.reorder = True
 
@@ -189,7 +193,6 @@ class Poison:
 
     def begin(self, stand: Stand, random: random.Random) -> None:
         self._stand = stand
-        self._dead = stand.tally.counts["dead_letters.redriven"]
         victims = random.sample(stand.clients, 2)
         stand.event_source.conditions.poisoned = frozenset(str(each.key) for each in victims)
 
@@ -214,7 +217,7 @@ class Flood:
         self._client = random.choice(stand.clients)
         self._floods_at = time.monotonic() + CALM_BEFORE_S
         self._looks_at = self._floods_at + CALM_BEFORE_S
-        self._during = 0.0
+        self._during, self._unmeasured = 0.0, 0
         stand.tally.take_ages()
 
     def disturb(self) -> None:
@@ -231,12 +234,14 @@ class Flood:
         during = self._during or self._p95_of_the_others()
         if self._before and during:
             self._stand.flood.append((self._before, during))
+        else:
+            self._unmeasured = 1
 
     def counts(self) -> dict[str, int]:
-        return {"flood.messages": self._sent}
+        return {"flood.messages": self._sent, "flood.unmeasured": self._unmeasured}
 
     def _p95_of_the_others(self) -> float:
         """Seconds between two commits of a stream; 0 when there were too few to tell."""
         found = self._stand.tally.take_ages()
         ages = [age for key in found if key != str(self._client.key) for age in found[key]]
-        return statistics.quantiles(ages, n=20)[-1] if len(ages) > 20 else 0.0
+        return statistics.quantiles(ages, n=20)[-1] if len(ages) > FEWEST_AGES else 0.0

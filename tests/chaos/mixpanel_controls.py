@@ -20,7 +20,7 @@ from sluice.sources.mixpanel import (
     settings,
 )
 from sluice.webhooks import http_api
-from tests.chaos.controls import instead
+from tests.chaos.controls import instead, reworded
 
 TAKEN = "FROM staged WHERE event_id IN (SELECT id FROM written)"
 READ = "FROM public.mixpanel_events WHERE client_id = %(client_id)s AND event_id IN (SELECT id FROM incoming)"
@@ -86,6 +86,7 @@ def session_place() -> None:
 
 
 def _cohorts_by(old: Derivation, new: Derivation) -> None:
+    require_used(old, cohort_sql.STATEMENTS)
     statements: Sequence[Derivation] = [
         new if each is old else each for each in cohort_sql.STATEMENTS
     ]
@@ -98,12 +99,16 @@ def _cohorts_by(old: Derivation, new: Derivation) -> None:
 
 
 def _count_by(count: Derivation) -> None:
+    require_used(counting_sql.COUNT, events_table.EVENTS.derivations)
     instead(events, "EVENTS", replace(events_table.EVENTS, derivations=(count,)))
 
 
 def _without(statement: Derivation, old: LiteralString, new: LiteralString) -> Derivation:
-    if statement.sql.count(old) != 1:
-        raise LookupError(
-            f"the statement {statement.name!r} reads otherwise now; mend this control"
-        )
-    return replace(statement, sql=statement.sql.replace(old, new))
+    text: Any = reworded(f"the statement {statement.name!r}", statement.sql, old, new)
+    return replace(statement, sql=text)
+
+
+def require_used(statement: Derivation, among: Sequence[Derivation]) -> None:
+    """Else another would be put in the place of none."""
+    if not any(each is statement for each in among):
+        raise LookupError(f"the statement {statement.name!r} is not used now; mend this control")

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
+from local.vendors.mixpanel.control import MixpanelControl
 from sluice.core.keys import StreamKey
 from sluice.sources.mixpanel.events_cursor import EventsCursor
 from sluice.sources.mixpanel.profiles_cursor import ProfilesCursor
@@ -22,7 +23,7 @@ from tests.chaos.mixpanel_truth import (
     profiles_of,
     totals_of,
 )
-from tests.chaos.mixpanel_world import FIRST_DAYS, LATEST, LOOKBACK, SETTLE, MixpanelWorld, Project
+from tests.chaos.mixpanel_world import FIRST_DAYS, LATEST, LOOKBACK, SETTLE, Project
 
 Rows = psycopg.Connection[dict[str, Any]]
 
@@ -51,7 +52,21 @@ SELECT distinct_id FROM public.mixpanel_cohort_members
 """
 
 
-def missed(world: MixpanelWorld, rows: Rows) -> Iterator[str]:
+class World(Protocol):
+    """What is asked of the world that is judged. Events since ``due_since`` were within a first load's reach;
+    ``skewed``: what workers' clocks say of when they read is wrong."""
+
+    control: MixpanelControl
+    skewed: bool
+
+    @property
+    def projects(self) -> Sequence[Project]: ...
+
+    @property
+    def due_since(self) -> datetime: ...
+
+
+def missed(world: World, rows: Rows) -> Iterator[str]:
     """Events that are not stored though they were due, while nothing was read again that need not be."""
     for project in world.projects:
         cursor = cursor_of(rows, project)
@@ -63,7 +78,7 @@ def missed(world: MixpanelWorld, rows: Rows) -> Iterator[str]:
         yield from _missing(project, "came in time and", due, stored)
 
 
-def faults(world: MixpanelWorld, rows: Rows) -> Iterator[str]:
+def faults(world: World, rows: Rows) -> Iterator[str]:
     """Everything that is wrong, one line each, once all was read and the vendor's time stands still."""
     for project in world.projects:
         yield from _event_faults(world, rows, project)
@@ -105,7 +120,7 @@ def is_looked_back_upon(event: Event, cursor: EventsCursor) -> bool:
     return read_until is not None and event.processed < read_until and event.lateness <= LOOKBACK
 
 
-def _was_due(event: Event, cursor: EventsCursor, world: MixpanelWorld) -> bool:
+def _was_due(event: Event, cursor: EventsCursor, world: World) -> bool:
     """Or it came later than that, and the days were read again since. When that was, our clocks say."""
     if is_looked_back_upon(event, cursor):
         return True
@@ -115,7 +130,7 @@ def _was_due(event: Event, cursor: EventsCursor, world: MixpanelWorld) -> bool:
     return event.processed <= again - SETTLE and event.lateness <= LATEST
 
 
-def _event_faults(world: MixpanelWorld, rows: Rows, project: Project) -> Iterator[str]:
+def _event_faults(world: World, rows: Rows, project: Project) -> Iterator[str]:
     name, cursor = project.client_id, cursor_of(rows, project)
     vendor_now = datetime.fromtimestamp(world.control.now_s(), UTC)
     read_until = cursor.read_until or ALWAYS
@@ -128,6 +143,19 @@ def _event_faults(world: MixpanelWorld, rows: Rows, project: Project) -> Iterato
         if world.due_since <= each.at < read_until and each.lateness <= WIDE
     ]
     yield from _missing(project, "were exported and", due, stored)
+    yield from _counting_faults(rows, name, truth, stored)
+
+
+def counting_faults(world: World, rows: Rows, project: Project) -> Iterator[str]:
+    """Events that are stored twice or that nobody told, and counters that are not those of the stored events.
+    None of these may be at any moment."""
+    truth, stored = events_of(world.control, project.spec.id), stored_events(rows, project)
+    yield from _counting_faults(rows, project.client_id, truth, stored)
+
+
+def _counting_faults(
+    rows: Rows, name: str, truth: Mapping[Identity, Event], stored: Sequence[Identity]
+) -> Iterator[str]:
     known = set(stored)
     if len(known) < len(stored):
         yield f"{name}: {len(stored) - len(known)} events are stored twice"

@@ -42,7 +42,7 @@ PER_DAY = 500
 MOST_GONE = 10
 """Profiles of a project that vanish in one round: fewer than the delete brake holds back."""
 
-_SETTINGS: Mapping[str, Any] = {
+SETTINGS: Mapping[str, Any] = {
     "first_days": FIRST_DAYS,
     "lookback": LOOKBACK,
     "settle": SETTLE,
@@ -169,7 +169,7 @@ class MixpanelWorld:
         """As a clients file would say it."""
         spec = next(each.spec for each in self.projects if each.client_id == client_id)
         own = {"project_id": spec.id, "base_url": self.url, "time_zone": spec.time_zone}
-        return check_settings(SOURCE, {**_SETTINGS, **own}, allow_loopback=True)
+        return check_settings(SOURCE, {**SETTINGS, **own}, allow_loopback=True)
 
     def hold(self) -> None:
         """Let the vendor's time stand still."""

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import psycopg
 
+from tests.chaos.cars_poller import CarsPoller
 from tests.chaos.database import ChaosDatabase
 from tests.chaos.mixpanel_poller import MixpanelPoller
 from tests.chaos.row_poller import RowPoller
@@ -135,7 +136,7 @@ class FencePoller:
 
 def watching(stand: Stand) -> FencePoller:
     """Whoever looks at this stand all the time."""
-    beside: list[RowPoller] = []
+    beside: list[RowPoller] = [CarsPoller(stand.database, stand.clients, stand.vendor)]
     if stand.shipbob is not None:
         beside.append(ShipBobPoller(stand.database, stand.shipbob))
     if stand.mixpanel is not None:

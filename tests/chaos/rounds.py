@@ -14,7 +14,7 @@ from tests.chaos import oracle
 from tests.chaos.breakers import Breaker
 from tests.chaos.poller import FencePoller
 from tests.chaos.stand import Stand
-from tests.chaos.timing import TIMES
+from tests.chaos.timing import SLOWER, TIMES
 
 STEP_S = 0.2
 MUTATED_AT_ONCE = 3
@@ -45,8 +45,8 @@ class Rounds:
     kinds: dict[str, Callable[[], Breaker]]
     seed: int
     progress: Callable[[Rounds], None] = lambda _: None
-    shortest_s: float = 15.0
-    longest_s: float = 40.0
+    shortest_s: float = 15.0 * SLOWER
+    longest_s: float = 40.0 * SLOWER
     done: list[Round] = field(default_factory=list)
     present: str = ""
     _gone: dict[str, int] = field(default_factory=dict)

@@ -57,7 +57,7 @@ def derivation() -> None:
         waiting.clear()
 
     instead(derivations, "follow", later)
-    postgres_connection.PostgresConnection.transaction = transaction  # type: ignore[method-assign]
+    instead(postgres_connection.PostgresConnection, "transaction", transaction)
 
 
 def signature() -> None:

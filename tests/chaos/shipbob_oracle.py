@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, Protocol
 
 import psycopg
 
+from local.vendors.shipbob.control import ShipBobControl
 from local.vendors.shipbob.models import INTERNAL
 from ops.truth.shipbob import INVOICES, MERCHANTS, TRANSACTIONS, Truth
 from sluice.core.keys import StreamKey
@@ -16,7 +17,7 @@ from sluice.sources.shipbob.invoices import InvoicesCursor
 from sluice.sources.shipbob.timelines import TimelinesCursor
 from sluice.sources.shipbob.transactions_cursor import TransactionsCursor
 from tests.chaos import shipbob_derived
-from tests.chaos.shipbob_world import PARENT, ShipBobWorld
+from tests.chaos.shipbob_world import PARENT
 from tests.shipbob_ledger import Reference
 from tests.shipbob_rules import expected, known_by
 
@@ -44,7 +45,18 @@ _PUT_AWAY = {
 }
 
 
-def faults(world: ShipBobWorld, rows: Rows, since: datetime) -> Iterator[str]:
+class World(Protocol):
+    """What is asked of the world that is judged. ``names``: its merchants, each a client of ours by that name."""
+
+    control: ShipBobControl
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+    def settings_of(self, client_id: str) -> Mapping[str, Any]: ...
+
+
+def faults(world: World, rows: Rows, since: datetime) -> Iterator[str]:
     """Everything that is wrong, one line each. ``since`` is when the full reads were asked for."""
     truth = Truth(world.control, rows, {each: each for each in world.names}, PARENT)
     for client_id in world.names:
@@ -59,7 +71,7 @@ def faults(world: ShipBobWorld, rows: Rows, since: datetime) -> Iterator[str]:
     yield from _attribution_faults(world, rows)
 
 
-def live_rows_put_away(world: ShipBobWorld, rows: Rows) -> Iterator[str]:
+def live_rows_put_away(world: World, rows: Rows) -> Iterator[str]:
     """Rows removed that the vendor still has. Only orders ever vanish there; whoever is asked second knows more."""
     found = {table: rows.execute(query).fetchall() for table, query in _PUT_AWAY.items()}
     gone = {
@@ -96,7 +108,7 @@ def _differing(client_id: str, kind: str, difference: Any) -> Iterator[str]:
         yield f"{client_id}#shipbob {kind}: {difference}"
 
 
-def _attribution_faults(world: ShipBobWorld, rows: Rows) -> Iterator[str]:
+def _attribution_faults(world: World, rows: Rows) -> Iterator[str]:
     """Each charge has the client that the rules find by what lies in our tables, and never one that is not the
     vendor's truth. A charge whose reference could never be read has none, or the one it had."""
     merchants = set(world.names)
@@ -120,6 +132,6 @@ def _attribution_faults(world: ShipBobWorld, rows: Rows) -> Iterator[str]:
             )
 
 
-def _names(world: ShipBobWorld) -> Mapping[str, Any]:
+def _names(world: World) -> Mapping[str, Any]:
     named: Mapping[str, Any] = world.settings_of(PARENT)["billing"]["merchants"]
     return named

@@ -73,6 +73,8 @@ class Tally:
                 self._note_death(key, ended.death, fate)
                 return
             answer = ended.answer
+            for found, times in answer.get("looked_up", {}).items():
+                self.counts[f"look_ups.{found}"] += times
             if "error" in answer:
                 self._note_error(key, answer["error"], answer.get("bug"))
                 return

@@ -3,72 +3,176 @@
 from __future__ import annotations
 
 import os
-import sys
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
 
 import pytest
 
-from tests.chaos.kinds import kinds
+from local import pgbouncer
+from tests.chaos import worker_breakers
+from tests.chaos.aws_proxy import KINDS
+from tests.chaos.breakers import BREAKERS
+from tests.chaos.kinds import OURS, kinds
 from tests.chaos.poller import FencePoller
+from tests.chaos.report import LOOK_UPS, STORED
 from tests.chaos.rounds import Rounds
 from tests.chaos.stand import Size, Stand
+from tests.chaos.tcp_proxy import PER_CHUNK, PER_COMMIT
+from tests.chaos.timing import SLOWER
 
 SEED = int(os.environ.get("SLUICE_CHAOS_SEED", "7"))
 SIZE = Size(clients=18, cars=200, facts=3, slots=8)
 
-Demanded = tuple[str, str, int]
+MOST_TIMES = 3
+"""On a machine so busy that a round breaks too little, it is played again, and what was broken adds up."""
 
-ROUNDS: list[tuple[float, list[Demanded]]] = [
-    (16, [("kills", "kills", 15), ("zombies", "zombies", 8), ("duplicates", "messages", 3)]),
-    (14, [("backends", "backends.ended", 10), ("tcp", "tcp", 5), ("commit_cut", "slices", 20)]),
-    (14, [("crash", "crash.crashes", 2), ("dynamo", "dynamo.requests", 100), ("kills", "kills", 10)]),
-    (15, [("failover", "failover.failovers", 1), ("vendor", "vendor.faulty_answers", 10)]),
-    (12, [("skew", "skewed.slices", 10), ("restore_dynamo", "restore_dynamo.restores", 1)]),
-    (12, [("poison", "error.SliceBroken", 5), ("two_versions", "mixed.slices", 20), ("kills", "kills", 10)]),
-    (12, [("restore_postgres", "restore_postgres.restores", 1), ("pooler", "pooler", 1)]),
-]  # fmt: skip
-"""Seconds; and for each kind what is counted and how often it must have happened at least: a round in
-which nothing broke proves nothing."""
+FEWEST_ROWS = 5_000
+"""Of each round, more than the full reads at its end; the column wants 20,000 in all."""
+
+DELAYS = ("latency", "sliced")
+
+COUNTED: Mapping[str, Mapping[Sequence[str], int]] = {
+    "kills": {("kills",): 20},
+    "zombies": {("zombies",): 4},
+    "backends": {("backends.ended",): 40},
+    "crash": {("crash.crashes",): 3},
+    "failover": {("failover.failovers that lost commits",): 1},
+    "pooler": {("pooler.kills", "pooler.restarts", "pooler.pauses"): 3},
+    "tcp": {
+        tuple(f"tcp.{kind}" for kind in PER_CHUNK): 120,
+        tuple(f"tcp.{kind}" for kind in PER_CHUNK if kind not in DELAYS): 30,
+    },
+    "commit_cut": {
+        tuple(f"commit_cut.{kind}" for kind in PER_COMMIT): 15,
+        LOOK_UPS: 10,
+        (STORED,): 1,
+    },
+    "dynamo": {
+        ("dynamo.requests",): 250,
+        tuple(f"dynamo.{kind}" for kind in KINDS if kind not in DELAYS): 20,
+    },
+    "duplicates": {("duplicated.deliveries",): 50, ("messages.duplicated", "messages.late"): 5},
+    "skew": {("skewed.slices",): 30},
+    "vendor": {("vendor.faulty_answers",): 25},
+    "poison": {("error.SliceBroken",): 10, ("dead_letters.redriven",): 2},
+    "two_versions": {("older.slices",): 15},
+    "restore_postgres": {("restore_postgres.restores",): 1},
+    "restore_dynamo": {("restore_dynamo.restores",): 1},
+}
+"""Of each kind the faults themselves, together, and how many a round must have had at least: one in which nothing
+broke proves nothing."""
+
+ROUNDS: Sequence[tuple[float, Sequence[str]]] = (
+    (16, ("kills", "zombies", "duplicates")),
+    (14, ("backends", "tcp", "commit_cut")),
+    (14, ("crash", "dynamo", "kills")),
+    (15, ("failover", "vendor")),
+    (12, ("skew", "restore_dynamo", "zombies")),
+    (12, ("poison", "two_versions", "kills")),
+    (12, ("restore_postgres", "pooler", "kills")),
+)
+"""Seconds, and what is broken beside each other."""
+
+
+class Playing(NamedTuple):
+    """``left_out`` says of each kind that cannot be played here why."""
+
+    rounds: Rounds
+    poller: FencePoller
+    left_out: Sequence[str]
 
 
 @pytest.fixture(scope="module")
-def playing() -> Iterator[tuple[Rounds, FencePoller]]:
+def playing() -> Iterator[Playing]:
+    left_out: list[str] = []
+    there = kinds(left_out.append)
     with Stand(SEED, SIZE) as stand, FencePoller(stand.database, stand.state_items) as poller:
-        yield Rounds(stand, kinds(_say), SEED), poller
+        yield Playing(Rounds(stand, there, SEED), poller, left_out)
 
 
-@pytest.mark.timeout(300)
+@pytest.mark.timeout(300 * SLOWER)
 @pytest.mark.parametrize(
-    ("number", "seconds", "demanded"),
+    ("number", "seconds", "names"),
     [(number, *each) for number, each in enumerate(ROUNDS, 1)],
-    ids=["-".join(kind for kind, _, _ in demanded) for _, demanded in ROUNDS],
+    ids=["-".join(names) for _, names in ROUNDS],
 )
 def test_everything_holds_and_finishes_after(
-    playing: tuple[Rounds, FencePoller], number: int, seconds: float, demanded: list[Demanded]
+    playing: Playing, number: int, seconds: float, names: Sequence[str]
 ) -> None:
     """After the round every stream finishes, equals its vendor's truth, and its log is a chain."""
-    rounds, poller = playing
-    there = [each for each in demanded if each[0] in rounds.kinds]
-    names = tuple(kind for kind, _, _ in there)
-    before, looks = Counter(rounds.stand.tally.counts), poller.looks
-    played = rounds.play(number, poller, names=names, seconds=seconds)
-    assert not played.violations, f"seed {SEED}: " + "\n".join(played.violations)
-    done = Counter(rounds.stand.tally.counts)
-    done.subtract(before)
-    assert poller.looks > looks, "nobody looked at the fences"
-    assert done["slices"] > len(rounds.stand.keys)
-    assert not [
-        f"{what}: {_sum(done, what)}" for _, what, least in there if _sum(done, what) < least
+    rounds, poller = playing.rounds, playing.poller
+    there = tuple(name for name in names if name in rounds.kinds)
+    before = Counter(rounds.stand.tally.counts)
+    for again in range(MOST_TIMES):
+        looks = poller.looks
+        played = rounds.play(
+            number + again * len(ROUNDS), poller, names=there, seconds=seconds * SLOWER
+        )
+        assert not played.violations, f"seed {SEED}: " + "\n".join(played.violations)
+        assert poller.looks > looks, "nobody looked at the fences"
+        done = Counter(rounds.stand.tally.counts)
+        done.subtract(before)
+        lacking = too_few(done, there)
+        if not lacking:
+            break
+    assert lacking == []
+    skip_if_left_out(names, playing.left_out)
+
+
+def skip_if_left_out(names: Sequence[str], left_out: Sequence[str]) -> None:
+    """What was played held, and yet it is no pass: some of it was not tried."""
+    missing = [why for why in left_out if why.split()[0] in names]
+    if missing:
+        pytest.skip(f"the rest held; {'; '.join(missing)}")
+
+
+def too_few(done: Mapping[str, int], names: Sequence[str]) -> list[str]:
+    """What was broken less often than it must have been."""
+    wanted = [{("rows",): FEWEST_ROWS}, *(COUNTED[name] for name in names)]
+    return [
+        f"{' + '.join(counted)}: {found} of {least}"
+        for each in wanted
+        for counted, least in each.items()
+        if (found := sum(done.get(name, 0) for name in counted)) < least
     ]
 
 
-def _sum(done: Mapping[str, int], what: str) -> int:
-    """A count, or all counts of a kind together where the kind itself is not counted."""
-    if what in done:
-        return done[what]
-    return sum(count for name, count in done.items() if name.startswith(f"{what}."))
+def test_delays_are_no_cut_and_what_a_round_lacks_is_told() -> None:
+    """Delays, calls that nothing befell and pauses that were taken back prove nothing."""
+    done = {
+        "rows": FEWEST_ROWS,
+        "tcp.latency": 999,
+        "dynamo.requests": 999,
+        "pooler.pauses taken back": 9,
+    }
+    assert too_few(done, ("tcp", "dynamo", "pooler")) == [
+        "tcp.reset + tcp.half_close + tcp.black_hole + tcp.cut: 0 of 30",
+        "dynamo.throttle + dynamo.server_error + dynamo.unheard + dynamo.lost_reply: 0 of 20",
+        "pooler.kills + pooler.restarts + pooler.pauses: 0 of 3",
+    ]
+    assert too_few({"rows": FEWEST_ROWS - 1}, ()) == ["rows: 4999 of 5000"]
 
 
-def _say(text: str) -> None:
-    sys.stderr.write(text + "\n")
+def test_a_kind_that_cannot_be_played_is_told_where_it_is_missing(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Without PgBouncer and without git, rounds that have neither pass; the others are skipped, and say why."""
+    monkeypatch.setattr(pgbouncer, "installed", lambda: None)
+    monkeypatch.setattr(worker_breakers, "older_commit", lambda: None)
+    monkeypatch.delenv("SLUICE_REQUIRE_PGBOUNCER", raising=False)
+    said: list[str] = []
+    there = kinds(said.append)
+    played = {name for _, names in ROUNDS for name in names}
+    assert played - set(there) == {"pooler", "two_versions"}
+    skip_if_left_out(("kills", "crash"), said)
+    for name, why in (("pooler", "PgBouncer is not"), ("two_versions", "no older commit")):
+        with pytest.raises(pytest.skip.Exception, match=f"{name} is left out: {why}"):
+            skip_if_left_out(("kills", name), said)
+
+
+def test_each_kind_of_fault_is_played_and_counted() -> None:
+    """Save floods, which are measured, and pushes, which these vendors do not send."""
+    played = {name for _, names in ROUNDS for name in names}
+    assert played == set(COUNTED)
+    assert {make().name for make in (*OURS, *BREAKERS)} - played == {"flood", "pushes"}

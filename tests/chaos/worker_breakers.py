@@ -96,7 +96,7 @@ class Skew:
 
 
 class TwoVersions:
-    """Row 18: half of the workers run an older commit's code, on the newer schema."""
+    """Row 18: half of the workers run an older commit's code, on the newer schema: see ``older_commits``."""
 
     name = "two_versions"
     matrix_rows: Sequence[int] = (18,)
@@ -119,9 +119,13 @@ class TwoVersions:
 
 
 def older_commits() -> Iterator[str]:
-    """Commits whose engine differs from this tree's and knows fault points, the newest first; none without git."""
+    """Commits whose engine differs from this tree's and knows fault points; none without git.
+
+    First the one before the newest migration came, whose schema is older, then the others, the newest first.
+    """
     log = _git("log", f"-{OLDEST}", "--format=%H", "--", "shared/sluice")
-    for commit in (log or "").split():
+    commits = [*before_the_newest_migration(), *(log or "").split()]
+    for commit in dict.fromkeys(commits):
         same = subprocess.run(
             ["git", "diff", "--quiet", commit, "--", "shared/sluice"], cwd=PROJECT, check=False
         )
@@ -130,13 +134,24 @@ def older_commits() -> Iterator[str]:
             yield commit
 
 
+def newest_migration() -> str:
+    """Its path in the project."""
+    return max(f"migrations/{each.name}" for each in (PROJECT / "migrations").glob("[0-9]*.sql"))
+
+
+def before_the_newest_migration() -> list[str]:
+    """The parent of the commit that added it; none if nobody committed it yet, or history was cut there."""
+    words = ("log", "-1", "--diff-filter=A", "--format=%P", "--", newest_migration())
+    return (_git(*words) or "").split()[:1]
+
+
 def older_commit() -> str | None:
-    """The newest of them."""
+    """The first of them."""
     return next(older_commits(), None)
 
 
 def older_code(folder: Path) -> Path:
-    """The ``shared`` folder of the newest of them that works: a change that was committed in parts did not between."""
+    """The ``shared`` folder of the first of them that works: a change that was committed in parts did not between."""
     for commit in older_commits():
         place = folder / commit
         place.mkdir(parents=True, exist_ok=True)

@@ -180,12 +180,16 @@ class Latency(Strict):
 
 
 class Stats(Strict):
-    """What an account was asked and what it answered. Status 0: no status line was sent."""
+    """What an account was asked and what it answered. Status 0: no status line was sent.
+
+    ``faults`` counts what answers met, by label; ``faulty`` are answers that met any.
+    """
 
     requests: int
     by_path: dict[str, int]
     by_status: dict[int, int]
     faults: dict[str, int]
+    faulty: int
     poisoned: tuple[int, ...]
     body_bytes: int
     most_at_once: int  # a sound answer is made without a pause, so only slow ones overlap

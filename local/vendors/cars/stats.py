@@ -21,6 +21,7 @@ class Tally:
         self._paths: Counter[str] = Counter()
         self._statuses: Counter[int] = Counter()
         self._faults: Counter[str] = Counter()
+        self._faulty = 0
         self._poisoned: set[int] = set()
         self._latencies: deque[float] = deque(maxlen=_REMEMBERED)
         self._bytes = 0
@@ -31,8 +32,11 @@ class Tally:
         self.now_open += 1
         self._most = max(self._most, self.now_open)
 
-    def ended(self, path: PathKind, status: int, body_bytes: int, seconds: float) -> None:
+    def ended(
+        self, path: PathKind, status: int, body_bytes: int, seconds: float, *, faulty: bool
+    ) -> None:
         """Its answer went out, or did not (status 0)."""
+        self._faulty += faulty
         self.now_open -= 1
         self._paths[path] += 1
         self._statuses[status] += 1
@@ -42,6 +46,10 @@ class Tally:
     def fault(self, label: str) -> None:
         """A fault was really served."""
         self._faults[label] += 1
+
+    def served(self) -> int:
+        """How many faults were served so far, those of one answer each for itself."""
+        return self._faults.total()
 
     def poison(self, car_id: int) -> None:
         """A car was served spoilt."""
@@ -54,6 +62,7 @@ class Tally:
             by_path=dict(self._paths),
             by_status=dict(self._statuses),
             faults=dict(self._faults),
+            faulty=self._faulty,
             poisoned=tuple(sorted(self._poisoned)),
             body_bytes=self._bytes,
             most_at_once=self._most,

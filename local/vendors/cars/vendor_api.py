@@ -99,15 +99,19 @@ class VendorApi:
     async def _serve(
         self, request: web.Request, account: Account, question: Question, build: Build
     ) -> web.StreamResponse:
-        started, status, size = perf_counter(), 0, 0
+        started, status, size, faulty = perf_counter(), 0, 0, False
         account.tally.began()
         try:
+            before = account.tally.served()
             answer, fault = self._answer(account, question, build)
+            faulty = account.tally.served() > before
             sent = await self._wire.send(request, answer, fault, zipped=account.options.gzip)
             status, size = sent.status, sent.body_bytes
             return sent.response
         finally:
-            account.tally.ended(question.path, status, size, perf_counter() - started)
+            account.tally.ended(
+                question.path, status, size, perf_counter() - started, faulty=faulty
+            )
 
     def _answer(
         self, account: Account, question: Question, build: Build

@@ -213,7 +213,7 @@ class ControlApi:
     async def clear_stats(self, _request: web.Request) -> web.Response:
         """Count anew."""
         self._vendor.forget()
-        self._scene.served.clear()
+        self._scene.forget_served()
         return json_answer({})
 
     def _summary(self) -> WorldSummary:

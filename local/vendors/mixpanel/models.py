@@ -222,7 +222,10 @@ class Pushed(Strict):
 
 
 class Stats(Strict):
-    """What was asked and answered since the world was made or the counts cleared."""
+    """What was asked and answered since the world was made or the counts cleared.
+
+    ``faults`` counts what answers met, by label; ``faulty`` are those that met any.
+    """
 
     requests: int
     refused_credentials: int
@@ -231,6 +234,7 @@ class Stats(Strict):
     by_status: dict[int, int]
     by_project: dict[int, int]
     faults: dict[str, int]
+    faulty: int
     body_bytes: int
     lines: int
     most_at_once: int

@@ -20,13 +20,14 @@ class Scene:
         self.clock = clock
         self.faults = Faults()
         self.served: Counter[str] = Counter()
+        self.faulty = 0
         self.show(World(_NOTHING, clock))
 
     def show(self, world: World) -> None:
         """Put this world in place of the one before; faults and their counts go with that one."""
         self.world = world
         self.faults.clear()
-        self.served.clear()
+        self.forget_served()
         self.limit(world.options.limits)
 
     def limit(self, limits: Limits | None) -> None:
@@ -45,7 +46,13 @@ class Scene:
         """The most requests that one limit saw under way together."""
         return max((each.most_at_once for each in self._turnstiles.values()), default=0)
 
+    def forget_served(self) -> None:
+        """Count anew."""
+        self.served.clear()
+        self.faulty = 0
+
     def count(self, hits: Hits) -> None:
         """Count the faults an answer really met."""
         labels = [fault.label for fault in (hits.refusal, hits.delivery) if fault is not None]
         self.served.update([*labels, *hits.served])
+        self.faulty += bool(labels or hits.served)

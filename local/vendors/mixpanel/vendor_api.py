@@ -68,6 +68,7 @@ class VendorApi:
             by_status=dict(self._statuses),
             by_project=dict(self._projects),
             faults=dict(self._scene.served),
+            faulty=self._scene.faulty,
             body_bytes=self._bytes,
             lines=self._lines,
             most_at_once=self._scene.most_at_once(),

@@ -351,6 +351,7 @@ ANSWERS: dict[EndpointKind, Schema] = {
     "invoice_transactions": paged(TRANSACTION, *_ALL_LINKS),
     "fees": record(fee_list=rows(TEXT)),
     "products": paged(PRODUCT, *_ALL_LINKS),
+    "product": PRODUCT,
     "inventory": paged(INVENTORY, *_ALL_LINKS),
     "returns": paged(RETURN, *_ALL_LINKS),
     "return": RETURN,

@@ -138,7 +138,7 @@ class ControlApi:
     async def clear_stats(self, _request: web.Request) -> web.Response:
         """Count anew."""
         self._vendor.forget()
-        self._scene.served.clear()
+        self._scene.forget_served()
         return json_answer({})
 
     async def burst(self, request: web.Request) -> web.Response:

@@ -47,6 +47,7 @@ ENDPOINTS = (
              "problem", billing_api.invoice_transactions, 100),
     Endpoint("fees", "GET", "/transaction-fees", "billing", "problem", billing_api.fees),
     Endpoint("products", "GET", "/product", "products", "fields", stock_api.products),
+    Endpoint("product", "GET", "/product/{id}", "products", "fields", stock_api.product),
     Endpoint("inventory", "GET", "/inventory-level", "inventory", "problem", stock_api.inventory),
     Endpoint("returns", "GET", "/return", "returns", "problem", stock_api.returns),
     Endpoint("return", "GET", "/return/{id}", "returns", "problem", stock_api.one_return),

@@ -24,6 +24,7 @@ EndpointKind = Literal[
     "invoice_transactions",
     "fees",
     "products",
+    "product",
     "returns",
     "return",
     "receivings",
@@ -197,7 +198,10 @@ class Pushed(Strict):
 
 
 class Stats(Strict):
-    """What was asked and answered since the world was made or the counts cleared."""
+    """What was asked and answered since the world was made or the counts cleared.
+
+    ``faults`` counts what answers and pushes met, by label; ``faulty`` are those that met any.
+    """
 
     requests: int
     refused_tokens: int
@@ -205,6 +209,7 @@ class Stats(Strict):
     by_status: dict[int, int]
     by_merchant: dict[str, int]
     faults: dict[str, int]
+    faulty: int
     body_bytes: int
 
 

@@ -84,5 +84,6 @@ def page_number(asked: Asked, size: int) -> int:
         read = read_cursor(text)
     except BadParameterError:
         return 0
-    told = read.get("size") or read.get("page_size") or size
+    asked_for = asked.text("PageSize") or asked.text("RecordsPerPage") or asked.text("Limit")
+    told = read.get("size") or read.get("page_size") or asked_for or size
     return int(read["at"]) // max(1, int(told)) + 1

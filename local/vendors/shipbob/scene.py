@@ -18,6 +18,7 @@ class Scene:
         self.clock = clock
         self.faults = Faults()
         self.served: Counter[str] = Counter()
+        self.faulty = 0
         self.show(
             World(NewWorld(orders=0, products=0, returns=0, receivings=0, transactions=0), clock)
         )
@@ -27,9 +28,15 @@ class Scene:
         self.world = world
         self.tokens: dict[str, Access] = tokens(world)
         self.faults.clear()
+        self.forget_served()
+
+    def forget_served(self) -> None:
+        """Count anew."""
         self.served.clear()
+        self.faulty = 0
 
     def count(self, hits: Hits) -> None:
         """Count the faults an answer or a push really met."""
         labels = [fault.label for fault in (hits.refusal, hits.delivery) if fault is not None]
         self.served.update([*labels, *hits.served])
+        self.faulty += bool(labels or hits.served)

@@ -36,6 +36,14 @@ def products(asked: Asked) -> Answer:
     return _by_cursor(asked, found, 250, lambda each: product_document(each, user_id))
 
 
+def product(asked: Asked) -> Answer:
+    """One product with its variants."""
+    number = asked.number_in_path("id")
+    if asked.merchant is None or number not in asked.merchant.products:
+        raise NotThereError
+    return answered(product_document(asked.merchant.products[number], asked.merchant.user_id))
+
+
 def inventory(asked: Asked) -> Answer:
     """A page of inventory levels by id."""
     wanted = set(asked.numbers("InventoryIds"))

@@ -51,6 +51,7 @@ class VendorApi:
             by_status=dict(self._statuses),
             by_merchant=dict(self._owners),
             faults=dict(self._scene.served),
+            faulty=self._scene.faulty,
             body_bytes=self._bytes,
         )
 

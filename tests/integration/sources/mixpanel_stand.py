@@ -5,7 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -17,42 +17,26 @@ from local.vendors.mixpanel.models import ProjectSpec
 from ops.verify import Verified, verify_mixpanel
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
-from sluice.core.slices import Counts, Outcome, SliceReport
-from sluice.core.steering.ports import BookSwitches
+from sluice.core.slices import Counts, SliceReport
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from sluice.sources.connections import VendorConnections
 from sluice.sources.mixpanel.counting import DEFAULT, effects_of
 from sluice.sources.registry import open_stream
-from sluice.usecases.admission import ClientDesks
-from sluice.usecases.run_slice import Kit, run_slice
-from tests.memory.book import MemoryBook
-from tests.memory.deliveries import MemoryDeliveries
-from tests.memory.leases import MemoryLeases
-from tests.memory.messages import MemoryMessages
+from tests.integration.sources.stand import FINE, Worker, total
 from tests.unit.sources.cars_vendor import Clock
 
 PROJECT = ProjectSpec()
-FINE = {Outcome.COMMITTED, Outcome.CAUGHT_UP, Outcome.DEFERRED}
 Totals = dict[str, tuple[dict[str, float], set[str], int]]
 """By distinct_id: counters, flags and how many events."""
 
 
-@dataclass
-class Stand:
+@dataclass(kw_only=True)
+class Stand(Worker):
     """``time_passes`` moves the vendor's clock and ours together; the database keeps its own."""
 
-    rows: psycopg.Connection[tuple[Any, ...]]
-    commits: PostgresCommits
     control: MixpanelControl
-    settings: dict[str, Any]
-    connections: VendorConnections
-    client_id: str
-    ahead: timedelta
     stream: str = "events"
-    leases: MemoryLeases = field(default_factory=MemoryLeases)
-    messages: MemoryMessages = field(default_factory=MemoryMessages)
-    book: MemoryBook = field(default_factory=MemoryBook)
 
     @property
     def key(self) -> StreamKey:
@@ -79,38 +63,13 @@ class Stand:
 
     def run(self, reason: str = "schedule", **asked: Any) -> list[SliceReport]:
         """Slices until no message is left, or the run has failed for good."""
-        kit = Kit(
-            leases=self.leases,
-            commits=self.commits,
-            messages=self.messages,
-            deliveries=MemoryDeliveries(),
-            desks=ClientDesks(self.book, self.now),
-            switches=BookSwitches(self.book, self.now),
-            streams=self,
-            clock=self.now,
-            new_id=lambda: str(uuid.uuid4()),
-            chance=lambda: 0.5,
-        )
-        self.messages.ask_for_slice(self.key, reason=reason, **asked)
-        reports: list[SliceReport] = []
-        for _ in range(300):
-            taken = self.messages.take_all()
-            if not taken:
-                return reports
-            reports += [run_slice(each, self.now() + timedelta(seconds=60), kit) for each in taken]
-        raise AssertionError(f"not caught up: {reports[-3:]}")
+        return self.slices(self.key, reason, **asked)
 
     def caught_up(self, reason: str = "schedule", **asked: Any) -> Counts:
         """The same, which must not fail; what became of the rows."""
         reports = self.run(reason, **asked)
         assert {report.outcome for report in reports} <= FINE, reports
-        names = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted")
-        counts = [report.counts for report in reports if report.counts is not None]
-        return Counts(*(sum(getattr(each, name) for each in counts) for name in names))
-
-    def ask(self, query: str, *more: Any) -> list[tuple[Any, ...]]:
-        """Rows of the database; the first parameter is the client."""
-        return self.rows.execute(query, [self.client_id, *more]).fetchall()  # type: ignore[arg-type]
+        return total(reports)
 
     def cursor(self) -> Mapping[str, Any]:
         found = self.ask("SELECT cursor FROM sluice.sync_commit WHERE client_id = %s")
@@ -188,6 +147,13 @@ def standing(
         }
         name = client_id or f"client-{uuid.uuid4().hex[:12]}"
         commits = PostgresCommits(connection)
-        yield Stand(rows, commits, control, wanted, connections, name, timedelta(0))
+        yield Stand(
+            rows=rows,
+            commits=commits,
+            settings=wanted,
+            connections=connections,
+            client_id=name,
+            control=control,
+        )
     connection.close()
     connections.close()

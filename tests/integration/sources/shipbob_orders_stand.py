@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -16,18 +16,12 @@ from local.postgres import Database
 from local.vendors.shipbob.control import ShipBobControl
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
-from sluice.core.slices import Counts, Outcome, SliceReport
-from sluice.core.steering.ports import BookSwitches
+from sluice.core.slices import Counts, SliceReport
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from sluice.sources.connections import VendorConnections
 from sluice.sources.registry import open_stream
-from sluice.usecases.admission import ClientDesks
-from sluice.usecases.run_slice import Kit, run_slice
-from tests.memory.book import MemoryBook
-from tests.memory.deliveries import MemoryDeliveries
-from tests.memory.leases import MemoryLeases
-from tests.memory.messages import MemoryMessages
+from tests.integration.sources.stand import FINE, Worker, total
 
 MERCHANT = "acme"
 TABLES = {
@@ -36,25 +30,16 @@ TABLES = {
     "returns": ("shipbob_returns", "return_id", "returns"),
     "receiving_orders": ("shipbob_receiving_orders", "receiving_order_id", "receivings"),
 }
-FINE = {Outcome.COMMITTED, Outcome.CAUGHT_UP, Outcome.DEFERRED}
 
 
-@dataclass
-class Stand:
+@dataclass(kw_only=True)
+class Stand(Worker):
     """``time_passes`` moves the vendor's clock and ours together; the database keeps its own."""
 
-    rows: psycopg.Connection[tuple[Any, ...]]
-    commits: PostgresCommits
     control: ShipBobControl
-    settings: Mapping[str, Any]
-    connections: VendorConnections
-    client_id: str
     token: str
     real: Callable[[], float] = time.time
     ahead: timedelta = timedelta(0)
-    leases: MemoryLeases = field(default_factory=MemoryLeases)
-    messages: MemoryMessages = field(default_factory=MemoryMessages)
-    book: MemoryBook = field(default_factory=MemoryBook)
 
     def now(self) -> datetime:
         return datetime.fromtimestamp(self.real(), UTC) + self.ahead
@@ -77,16 +62,7 @@ class Stand:
 
     def run(self, stream: str, reason: str = "schedule", **asked: Any) -> list[SliceReport]:
         """Slices until no message is left, or the run has failed for good."""
-        kit = self._kit()
-        key = StreamKey(self.client_id, "shipbob", stream)
-        self.messages.ask_for_slice(key, reason=reason, **asked)
-        reports: list[SliceReport] = []
-        for _ in range(400):
-            taken = self.messages.take_all()
-            if not taken:
-                return reports
-            reports += [run_slice(each, self.now() + timedelta(seconds=60), kit) for each in taken]
-        raise AssertionError(f"not caught up: {reports[-3:]}")
+        return self.slices(StreamKey(self.client_id, "shipbob", stream), reason, **asked)
 
     def caught_up(self, stream: str, reason: str = "schedule", **asked: Any) -> Counts:
         """The same, which must not fail; what became of the rows."""
@@ -108,24 +84,6 @@ class Stand:
         kind = TABLES[stream][2] if stream in TABLES else stream
         lines = self.control.truth(kind, merchant)  # type: ignore[arg-type]
         return {str(line["id"]): line["record"] for line in lines}
-
-    def ask(self, query: str, *more: Any) -> list[tuple[Any, ...]]:
-        """Rows of the database; the first parameter is the client."""
-        return self.rows.execute(query, [self.client_id, *more]).fetchall()  # type: ignore[arg-type]
-
-    def _kit(self) -> Kit:
-        return Kit(
-            leases=self.leases,
-            commits=self.commits,
-            messages=self.messages,
-            deliveries=MemoryDeliveries(),
-            desks=ClientDesks(self.book, self.now),
-            switches=BookSwitches(self.book, self.now),
-            streams=self,
-            clock=self.now,
-            new_id=lambda: str(uuid.uuid4()),
-            chance=lambda: 0.5,
-        )
 
 
 @contextmanager
@@ -153,13 +111,16 @@ def standing(
         commits = PostgresCommits(connection)
         # The vendor's clock may be ahead from the test before.
         ahead = timedelta(seconds=control.now_s() - real())
-        yield Stand(rows, commits, control, wanted, connections, client_id, token, real, ahead)
+        yield Stand(
+            rows=rows,
+            commits=commits,
+            settings=wanted,
+            connections=connections,
+            client_id=client_id,
+            control=control,
+            token=token,
+            real=real,
+            ahead=ahead,
+        )
     connection.close()
     connections.close()
-
-
-def total(reports: list[SliceReport]) -> Counts:
-    """What became of all rows of some slices."""
-    names = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted")
-    counts = [report.counts for report in reports if report.counts is not None]
-    return Counts(*(sum(getattr(each, name) for each in counts) for name in names))

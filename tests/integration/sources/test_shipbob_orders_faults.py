@@ -188,18 +188,21 @@ def test_a_cursor_that_always_leads_back_is_an_error_and_no_end(control):
     assert "read before" in str(read.errors[-1])
 
 
+@pytest.mark.parametrize("stream", TABLES)
 @pytest.mark.parametrize(
     "kind", [FaultKind.NOT_FOUND, FaultKind.MISSING_ROWS, FaultKind.EMPTY_PAGE]
 )
-def test_no_live_order_is_deleted_whatever_the_listing_lacks(stand, kind):
-    """Two hours of listings and point reads with faults; whoever still lives at the vendor lives here."""
-    stand.caught_up("orders")
-    stand.control.set_fault(kind, probability=0.2, seed=3, rows=3)
+def test_no_live_row_is_deleted_whatever_the_listing_lacks(stand, kind, stream):
+    """Days of listings and point reads with faults; whoever still lives at the vendor lives here."""
+    stand.caught_up(stream)
+    met = stand.control.set_fault(kind, probability=0.2, seed=3, rows=3)
+    every = timedelta(hours=1 if stream == "orders" else 24)
     for _ in range(2):
-        stand.time_passes(timedelta(hours=1))
+        stand.time_passes(every)
         for _ in range(5):
-            stand.run("orders")
-    assert set(stand.table("orders")) >= set(stand.truth("orders"))
+            stand.run(stream)
+    assert stand.control.stats().faults.get(met.label)
+    assert set(stand.table(stream)) >= set(stand.truth(stream))
 
 
 @pytest.mark.parametrize("stream", TABLES)

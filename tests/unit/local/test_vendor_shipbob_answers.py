@@ -206,6 +206,15 @@ def test_products_can_be_narrowed_to_what_changed(vendor):
     assert ids(vendor.ask("/product", InventoryId=shelf).json()["items"]) == [int(changed)]
 
 
+def test_one_product_is_told_to_its_merchant_only(vendor):
+    """With the scope of products; whoever has no such product is told 404."""
+    (listed, *_) = vendor.ask("/product", PageSize=1).json()["items"]
+    assert vendor.ask(f"/product/{listed['id']}").json() == listed
+    refused = [(listed["id"], "niva"), (0, "acme"), ("x", "acme"), (listed["id"], "nobody")]
+    statuses = [vendor.ask(f"/product/{number}", key).status_code for number, key in refused]
+    assert statuses == [404, 404, 400, 401]
+
+
 def test_returns_and_receiving_orders_tell_their_pages(vendor):
     """Returns by the number of the page, in whole addresses; receiving orders by headers."""
     page = vendor.ask("/return", Limit=4)

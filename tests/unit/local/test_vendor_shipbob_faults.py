@@ -52,6 +52,15 @@ def test_a_fault_keeps_to_its_endpoints_merchants_pages_and_counts(vendor):
     assert [vendor.ask(path).status_code for path in ("/order", "/product")] == [503, 200]
 
 
+def test_a_page_that_is_asked_for_by_its_cursor_is_known_by_its_number(vendor):
+    """Whatever its size."""
+    following = vendor.ask("/product", PageSize=7).json()["next"]
+    cursor = httpx.URL(following).params["cursor"]
+    vendor.set_fault("server_error", endpoints=["products"], pages=[2])
+    assert vendor.ask("/product", PageSize=7).status_code == 200
+    assert vendor.ask("/product", PageSize=7, Cursor=cursor).status_code == 503
+
+
 def test_of_two_refusals_the_one_set_first_is_met(vendor):
     """And only that one is counted; once it is off, the other holds."""
     vendor.set_fault("forbidden", limit=1)

@@ -31,6 +31,9 @@ SHAPE = RowShape("results", id_field="$distinct_id")
 LONGEST_SESSION_ID = 1024
 MOST_PAGE_SIZE = 100_000
 
+SAID_BEFORE_GONE = 2
+"""Answers that lack a profile before it is gone."""
+
 LEAST_SHORT = 20
 SHORT_SHARE = 50
 """A listing that lacks more than 20 profiles and more than one in 50 of what the vendor told removes nothing."""
@@ -77,21 +80,23 @@ class EngageClient:
     def present(self, ids: Sequence[str], budget: Budget) -> Got[frozenset[str]]:
         """Which of these profiles the vendor still has.
 
-        One that is missing from the answer is asked for once more before it counts as gone. Where the answer
-        has profiles under other ids than were asked for, none is (they may have been merged [NV]).
+        One counts as gone when two answers lack it. A full page says nothing of those that it lacks, who may be on
+        the next one: they are asked for again, by themselves. Where an answer has profiles under other ids than were
+        asked for, none is gone (they may have been merged [NV]).
         """
-        found = self._present(ids, budget)
-        absent = [each for each in ids if each not in found.value]
-        if not absent:
-            return found
-        again = self._present(absent, budget)
-        return Got(found.value | again.value, found.requests + again.requests)
+        absent, lacked, requests = list(ids), 0, 0
+        while absent and lacked < SAID_BEFORE_GONE:
+            got = self._present(absent, budget)
+            requests += got.requests
+            absent = [each for each in absent if each not in got.value.ids]
+            lacked += got.value.is_all
+        return Got(frozenset(ids) - frozenset(absent), requests)
 
     def traffic(self) -> Traffic:
         """What this slice cost so far, point reads included."""
         return self.http.traffic()
 
-    def _present(self, ids: Sequence[str], budget: Budget) -> Got[frozenset[str]]:
+    def _present(self, ids: Sequence[str], budget: Budget) -> Got[_Present]:
         asked = orjson.dumps(list(ids)).decode()
         return self._ask(
             f"profiles {asked}",
@@ -143,11 +148,20 @@ def _short_by(rows: PageRows, read: int, total: int, doubt: Doubt) -> int | None
     return lacks if lacks > max(LEAST_SHORT, total // SHORT_SHARE) else None
 
 
-def _present(answer: Answer, ids: Collection[str], doubt: Doubt) -> frozenset[str]:
-    rows, _, _ = _envelope(answer, 0, doubt)
+@dataclass(frozen=True, slots=True)
+class _Present:
+    """Which of the profiles asked for are in an answer, and whether nothing comes behind it."""
+
+    ids: frozenset[str]
+    is_all: bool
+
+
+def _present(answer: Answer, ids: Collection[str], doubt: Doubt) -> _Present:
+    """A full page has at least one of those asked for, or is about others: so asking for the rest comes to an end."""
+    rows, size, _ = _envelope(answer, 0, doubt)
     named = {each.record_id or "" for each in rows.rejects} | {each.id for each in rows.records}
     asked = frozenset(ids)
-    return asked if named - asked else asked & named
+    return _Present(asked if named - asked else asked & named, rows.rows < size)
 
 
 def _envelope(answer: Answer, number: int, doubt: Doubt) -> tuple[PageRows, int, int]:

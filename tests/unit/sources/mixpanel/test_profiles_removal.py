@@ -48,6 +48,15 @@ def test_one_that_is_missing_once_is_not(clock: Clock) -> None:
     assert judged(opened(vendor), clock, "user-001") == {"user-001": True}
 
 
+def test_nobody_is_gone_who_may_be_on_a_page_that_was_not_asked_for(clock: Clock) -> None:
+    """A full page of a question about many lacks the rest: they are asked for until an answer is not full."""
+    vendor = engage(clock, 7, page_size=3)
+    names = [f"user-{number:03}" for number in range(7)]
+    found = judged(opened(vendor), clock, *names[:4], "gone", *names[4:])
+    assert found == {**dict.fromkeys(names, True), "gone": False}
+    assert [len(each) for each in points(vendor)] == [8, 5, 2, 1]
+
+
 def test_many_are_asked_for_together_and_each_once(clock: Clock) -> None:
     """Sixty questions an hour would take days for two percent of a large project."""
     vendor = engage(clock, 0)
