@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -33,6 +34,8 @@ CONTROL_ANSWERS = 5_000
 def main(arguments: Sequence[str] | None = None) -> int:
     """0; 1 when anything was violated, or a control not noticed; 2 for wrong usage."""
     options = _options(arguments)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, lambda *_: sys.exit(130))
     with ExitStack() as stack:
         databases = stack.enter_context(throw_away_databases(1 if options.round else options.jobs))
         try:

@@ -20,6 +20,10 @@ PATIENCE_S = 300.0
 """For one round of any process, however busy the machine."""
 
 
+A_ROUND_S = 60.0
+"""For the round that is being played when all is over."""
+
+
 @dataclass(frozen=True, slots=True)
 class Wanted:
     """What is to be played: rounds of a vendor from ``first`` on, until so many ``answers`` were faulty; with
@@ -83,7 +87,7 @@ def _rounds(
 
 
 def _end(process: BaseProcess) -> None:
-    process.join(timeout=60)
+    process.join(timeout=A_ROUND_S)
     if process.is_alive():
         process.kill()
 

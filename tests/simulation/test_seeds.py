@@ -10,6 +10,7 @@ import pytest
 from sluice.core.fault_points import FaultPoint
 from tests.simulation.controls import CONTROLS
 from tests.simulation.deaths import ELSEWHERE, POINTS
+from tests.simulation.record import BEGIN
 from tests.simulation.universe import Universe
 from tests.simulation.verdicts import Verdict, noticed, verdict_of
 
@@ -21,7 +22,7 @@ EACH_CHANGE = 3
 """Blocks of seeds that every change is tried with; the others are `make unit`'s."""
 
 NOTICED_AT = {
-    "slice that is followed": 2026112701098,
+    **BEGIN,
     "seq": 559,
     "conditional watermark": 202,
     "tombstone at its own version": 43,
