@@ -72,7 +72,7 @@ def play(ground: Ground, seed: int, number: int, focus: Sequence[str] = ()) -> P
     chance = random.Random(f"{seed} {ground.vendor} {number}")  # noqa: S311  # repeatable on purpose
     scene = SCENES[ground.vendor](ground, chance)
     drawn = draw(chance, scene.kinds, focus)
-    told = f"{ground.vendor} round {number} of seed {seed}, {drawn}"
+    told = f"{ground.vendor} round {number} of seed {seed} on {ground.day}, {drawn}"
     try:
         wrong = next(_wrong(scene, chance, drawn), None)
         # Those of a round that is broken off are what was served by then.
