@@ -65,6 +65,10 @@ class World(Protocol):
     @property
     def due_since(self) -> datetime: ...
 
+    def by_vendor(self, moment: datetime) -> datetime:
+        """What the vendor's clock showed at that moment of ours."""
+        ...
+
 
 def missed(world: World, rows: Rows) -> Iterator[str]:
     """Events that are not stored though they were due, while nothing was read again that need not be."""
@@ -73,7 +77,7 @@ def missed(world: World, rows: Rows) -> Iterator[str]:
         stored = stored_events(rows, project)
         truth = events_of(world.control, project.spec.id).values()
         due = [
-            each for each in truth if each.at >= world.due_since and _was_due(each, cursor, world)
+            each for each in truth if each.at >= world.due_since and was_due(each, cursor, world)
         ]
         yield from _missing(project, "came in time and", due, stored)
 
@@ -120,13 +124,14 @@ def is_looked_back_upon(event: Event, cursor: EventsCursor) -> bool:
     return read_until is not None and event.processed < read_until and event.lateness <= LOOKBACK
 
 
-def _was_due(event: Event, cursor: EventsCursor, world: World) -> bool:
-    """Or it came later than that, and the days were read again since. When that was, our clocks say."""
+def was_due(event: Event, cursor: EventsCursor, world: World) -> bool:
+    """Or it came later than that, and the days were read again since. When that was, our clocks say, and the
+    vendor's may have stood then."""
     if is_looked_back_upon(event, cursor):
         return True
-    again = cursor.reread_at
-    if world.skewed or again is None or event.lateness <= LOOKBACK + SETTLE:
+    if world.skewed or cursor.reread_at is None or event.lateness <= LOOKBACK + SETTLE:
         return False
+    again = world.by_vendor(cursor.reread_at)
     return event.processed <= again - SETTLE and event.lateness <= LATEST
 
 

@@ -115,6 +115,8 @@ class MixpanelWorld:
     webhooks: str
     skewed: bool = False
     changes_refused: int = 0
+    stood: list[tuple[datetime, datetime]] = field(default_factory=list)
+    """From when to when, by our clock, the vendor's showed the first of the two."""
     _gone: dict[int, int] = field(default_factory=dict)
     _stack: ExitStack = field(default_factory=ExitStack)
 
@@ -174,10 +176,19 @@ class MixpanelWorld:
     def hold(self) -> None:
         """Let the vendor's time stand still."""
         self.control.hold_clock()
+        stands = datetime.fromtimestamp(self.control.now_s(), UTC)
+        self.stood.append((stands, datetime.max.replace(tzinfo=UTC)))
+
+    def by_vendor(self, moment: datetime) -> datetime:
+        """What the vendor's clock showed at that moment of ours."""
+        standing = (since for since, until in self.stood if since <= moment < until)
+        return next(standing, moment)
 
     def release(self) -> None:
         """Let it be everybody's again, and cohorts be pushed: a new round may begin."""
         self.control.hold_clock(hold=False)
+        if self.stood:
+            self.stood[-1] = (self.stood[-1][0], datetime.fromtimestamp(self.now(), UTC))
         self._gone.clear()
         self.cohorts.begin()
 

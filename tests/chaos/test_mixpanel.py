@@ -6,17 +6,19 @@ import os
 import random
 from collections import Counter
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from typing import LiteralString
 
 import psycopg
 import pytest
 
+from sluice.sources.mixpanel.events_cursor import EventsCursor
 from tests.chaos import mixpanel_oracle, oracle
 from tests.chaos.damage import undone
 from tests.chaos.fates import Fates
 from tests.chaos.kinds import kinds
 from tests.chaos.mixpanel_poller import MixpanelPoller
+from tests.chaos.mixpanel_truth import Event
 from tests.chaos.mixpanel_world import MixpanelWorld
 from tests.chaos.poller import FencePoller, watching
 from tests.chaos.pushing import NOBODY, PushSource
@@ -215,6 +217,21 @@ def test_it_sees_what_a_full_read_would_have_mended(stand: Stand, world: Mixpane
         "later ones": True,
         "later ones, skewed": False,
     }
+
+
+def test_what_the_vendor_had_not_shown_yet_is_not_due_by_a_reading_of_that_time() -> None:
+    """Its clock stands while everything is read in full, and ours goes on: an event of in between is exported later."""
+    noon = datetime(2026, 11, 28, 12, tzinfo=UTC)
+    world = MixpanelWorld(1, 1, 0, noon.timestamp, "")
+    world.stood = [(noon, noon + timedelta(minutes=1))]
+    event = Event(("e", "d", 1, "i"), noon - timedelta(hours=9), noon + timedelta(seconds=10), {})
+    due = {
+        seconds: mixpanel_oracle.was_due(
+            event, EventsCursor(reread_at=noon + timedelta(seconds=seconds)), world
+        )
+        for seconds in (-1, 5, 30, 59, 60, 90)
+    }
+    assert due == {-1: False, 5: False, 30: False, 59: False, 60: True, 90: True}
 
 
 @pytest.mark.timeout(200)
