@@ -22,6 +22,7 @@ from sluice.core.keys import StreamKey
 from sluice.sources.registry import check_settings
 from sluice.webhooks.basic import new_secret
 from tests.chaos.mixpanel_cohorts import CohortSyncs, Receiver
+from tests.chaos.timing import SLOWER
 
 SOURCE = "mixpanel"
 STREAMS = ("events", "profiles")
@@ -42,11 +43,15 @@ PER_DAY = 500
 MOST_GONE = 10
 """Profiles of a project that vanish in one round: fewer than the delete brake holds back."""
 
+SHORTEST = timedelta(seconds=6 * SLOWER)
+"""Between two readings of new events: longer than a slice takes on a busy machine, since days are read again only
+when nothing new is due."""
+
 SETTINGS: Mapping[str, Any] = {
     "first_days": FIRST_DAYS,
     "lookback": LOOKBACK,
     "settle": SETTLE,
-    "shortest": "PT1S",
+    "shortest": SHORTEST,
     "longest": "PT8H",
     "reread_days": 1,
     "reread_every": timedelta(seconds=REREAD_S),

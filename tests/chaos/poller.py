@@ -136,9 +136,10 @@ class FencePoller:
 
 def watching(stand: Stand) -> FencePoller:
     """Whoever looks at this stand all the time."""
-    beside: list[RowPoller] = [CarsPoller(stand.database, stand.clients, stand.vendor)]
+    beside: list[RowPoller] = []
     if stand.shipbob is not None:
         beside.append(ShipBobPoller(stand.database, stand.shipbob))
     if stand.mixpanel is not None:
         beside.append(MixpanelPoller(stand.database, stand.mixpanel))
+    beside.append(CarsPoller(stand.database, stand.clients, stand.vendor))
     return FencePoller(stand.database, stand.state_items, beside)
