@@ -16,7 +16,7 @@ from sluice.core.ports import Stream
 from sluice.sources.registry import check_settings
 from tests.answers.ground import MINUTE, Clock
 from tests.answers.kinds import Drawn, Kinds
-from tests.answers.scene import Scene, Served
+from tests.answers.scene import Scene
 from tests.chaos import mixpanel_oracle
 from tests.chaos.load_breakers import LATER_PAGES
 from tests.chaos.mixpanel_truth import profiles_of
@@ -125,17 +125,6 @@ class MixpanelScene(Scene):
     def due_since(self) -> datetime:
         """Where the first load began to read."""
         return (self.first_at or self.clock.at) - timedelta(days=FIRST_DAYS)
-
-    def set_faults(self, drawn: Drawn) -> None:
-        for each in drawn.faults:
-            self.control.set_fault(**each)
-
-    def clear_faults(self) -> None:
-        self.control.clear_faults()
-
-    def served(self) -> Served:
-        stats = self.control.stats()
-        return Served(stats.faults, stats.faulty)
 
     def change(self, chance: random.Random) -> None:
         leaves = chance.randint(0, 2) if self.gone < MOST_GONE - 2 else 0

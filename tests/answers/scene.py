@@ -51,6 +51,8 @@ class Scene(ABC):
     """A vendor's world with workers for its streams. Made anew for each round, by its own chance."""
 
     kinds: Kinds
+    control: Any
+    """What the simulator is told what to do by; made by ``make``."""
     REJECTED_BY: ClassVar[frozenset[str]]
     """Kinds that make rejects."""
     ALWAYS_REJECTS: ClassVar[frozenset[str]] = frozenset()
@@ -75,14 +77,16 @@ class Scene(ABC):
     def make(self, chance: random.Random) -> None:
         """The world and the workers."""
 
-    @abstractmethod
-    def set_faults(self, drawn: Drawn) -> None: ...
+    def set_faults(self, drawn: Drawn) -> None:
+        for each in drawn.faults:
+            self.control.set_fault(**each)
 
-    @abstractmethod
-    def clear_faults(self) -> None: ...
+    def clear_faults(self) -> None:
+        self.control.clear_faults()
 
-    @abstractmethod
-    def served(self) -> Served: ...
+    def served(self) -> Served:
+        stats = self.control.stats()
+        return Served(stats.faults, stats.faulty)
 
     @abstractmethod
     def change(self, chance: random.Random) -> None:

@@ -17,7 +17,7 @@ from sluice.core.ports import Stream
 from tests.answers import shipbob_claims
 from tests.answers.ground import HOUR, MINUTE, Clock
 from tests.answers.kinds import Drawn, Kinds
-from tests.answers.scene import Scene, Served
+from tests.answers.scene import Scene
 from tests.chaos import shipbob_oracle
 from tests.chaos.shipbob_world import PARENT
 from tests.integration.sources.shipbob_orders_stand import Stand
@@ -123,17 +123,6 @@ class ShipBobScene(Scene):
     def close(self) -> None:
         self.control.close()
         super().close()
-
-    def set_faults(self, drawn: Drawn) -> None:
-        for each in drawn.faults:
-            self.control.set_fault(**each)
-
-    def clear_faults(self) -> None:
-        self.control.clear_faults()
-
-    def served(self) -> Served:
-        stats = self.control.stats()
-        return Served(stats.faults, stats.faulty)
 
     def change(self, chance: random.Random) -> None:
         leaves = chance.randint(0, 2) if self.gone < MOST_GONE - 2 else 0
