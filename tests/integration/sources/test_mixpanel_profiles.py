@@ -19,20 +19,14 @@ from local.vendors.mixpanel.models import Feed, NewWorld, ProjectSpec
 from local.vendors.mixpanel.server import vendor_in_thread
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Stream
-from sluice.core.slices import Counts, Outcome, SliceReport
-from sluice.core.steering.ports import BookSwitches
+from sluice.core.slices import Counts
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from sluice.sources.connections import VendorConnections
 from sluice.sources.mixpanel.profiles_normalising import normalised
 from sluice.sources.mixpanel.profiles_settings import Normalising
 from sluice.sources.registry import open_stream
-from sluice.usecases.admission import ClientDesks
-from sluice.usecases.run_slice import Kit, run_slice
-from tests.memory.book import MemoryBook
-from tests.memory.deliveries import MemoryDeliveries
-from tests.memory.leases import MemoryLeases
-from tests.memory.messages import MemoryMessages
+from tests.integration.sources.stand import FINE, Worker, total
 
 PROFILES = 230
 PROJECT = ProjectSpec(profiles=PROFILES, page_size=50, feed=Feed(per_day=1, days=1))
@@ -41,33 +35,23 @@ KEY = StreamKey("acme", "mixpanel", "profiles")
 DAY = timedelta(days=1)
 
 
-@dataclass
-class Stand:
+@dataclass(kw_only=True)
+class Stand(Worker):
     """A worker for one project's profiles. ``ahead`` moves our clock; the vendor's and the database's stay."""
 
-    rows: psycopg.Connection[Any]
-    commits: PostgresCommits
     control: MixpanelControl
-    connections: VendorConnections
     profiles: dict[str, Any] = field(default_factory=dict)
     ahead: timedelta = timedelta(0)
-    leases: MemoryLeases = field(default_factory=MemoryLeases)
-    messages: MemoryMessages = field(default_factory=MemoryMessages)
-    book: MemoryBook = field(default_factory=MemoryBook)
 
     def now(self) -> datetime:
         return datetime.now(UTC) + self.ahead
 
     def open(self, key: StreamKey) -> Stream:
         """Implements ``core.ports.Streams``. Each slice has an account of its own: limits are others' tests."""
-        settings = {
-            "project_id": PROJECT.id,
-            "base_url": self.control.base_url,
-            "profiles": {"queries_per_hour": 100_000, **self.profiles},
-        }
+        profiles = {"queries_per_hour": 100_000, **self.profiles}
         return open_stream(
             key,
-            settings=settings,
+            settings={**self.settings, "profiles": profiles},
             credentials=SECRET,
             refresh=lambda: SECRET,
             connections=self.connections,
@@ -75,39 +59,11 @@ class Stand:
             chance=lambda: 0.5,
         )
 
-    def run(self, reason: str = "schedule", **asked: Any) -> list[SliceReport]:
-        """Slices until no message is left."""
-        kit = Kit(
-            leases=self.leases,
-            commits=self.commits,
-            messages=self.messages,
-            deliveries=MemoryDeliveries(),
-            desks=ClientDesks(self.book, self.now),
-            switches=BookSwitches(self.book, self.now),
-            streams=self,
-            clock=self.now,
-            new_id=lambda: str(uuid.uuid4()),
-            chance=lambda: 0.5,
-        )
-        self.messages.ask_for_slice(KEY, reason=reason, **asked)
-        reports: list[SliceReport] = []
-        for _ in range(200):
-            taken = self.messages.take_all()
-            if not taken:
-                return reports
-            reports += [run_slice(each, self.now() + timedelta(seconds=60), kit) for each in taken]
-        raise AssertionError(f"not caught up: {reports[-3:]}")
-
     def counts(self, reason: str = "schedule", **asked: Any) -> Counts:
         """What became of the rows of a run that did not fail."""
-        reports = self.run(reason, **asked)
-        assert {each.outcome for each in reports} <= {
-            Outcome.COMMITTED,
-            Outcome.CAUGHT_UP,
-            Outcome.DEFERRED,
-        }, reports
-        names = ("read", "inserted", "updated", "unchanged", "stale", "rejected", "deleted")
-        return Counts(*(sum(getattr(each.counts, n) for each in reports) for n in names))
+        reports = self.slices(KEY, reason, **asked)
+        assert {each.outcome for each in reports} <= FINE, reports
+        return total(reports)
 
     def stored(self) -> dict[str, Any]:
         """Properties of each profile that is not removed."""
@@ -150,7 +106,14 @@ def stand(database: Database) -> Iterator[Stand]:
     ):
         control.create_world(NewWorld(seed=3, projects=(PROJECT,)))
         control.set_limits(None)
-        yield Stand(rows, PostgresCommits(connection), control, connections)
+        yield Stand(
+            rows=rows,
+            commits=PostgresCommits(connection),
+            settings={"project_id": PROJECT.id, "base_url": control.base_url},
+            connections=connections,
+            client_id=KEY.client_id,
+            control=control,
+        )
     connections.close()
     connection.close()
 
@@ -243,10 +206,10 @@ def test_whatever_goes_wrong_nobody_is_removed_who_is_there(stand: Stand, kind: 
     stand.control.set_fault(kind, probability=0.34, seed=7, endpoints=["engage"])
     for _ in range(2):
         stand.ahead += DAY
-        stand.run()
+        stand.slices(KEY, "schedule")
         assert stand.truth().keys() <= stand.stored().keys()
     stand.control.clear_faults()
     for _ in range(2):
         stand.ahead += DAY
-        stand.run()
+        stand.slices(KEY, "schedule")
     assert stand.stored() == stand.truth()
