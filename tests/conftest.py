@@ -22,6 +22,7 @@ from psycopg import sql
 from local import aws, pgbouncer, postgres
 from local.places import PROJECT, Places
 from local.postgres import Database, Postgres
+from sluice.observability.logs import logger
 from sluice.postgres.migrations import apply_migrations
 
 BUSY: dict[str, Any] = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow]}
@@ -45,6 +46,14 @@ def services_described_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patched:
         patched.setattr(botocore.session, "create_loader", cache(botocore.session.create_loader))
         yield
+
+
+@pytest.fixture(autouse=True)
+def every_level_of_logs_is_put_back() -> Iterator[None]:
+    """The logger is every test's: whoever quiets it for good makes others deaf, in an order that chance decides."""
+    before = logger.log_level
+    yield
+    assert logger.log_level == before, "this test has changed what is logged, and left it so"
 
 
 @pytest.fixture(scope="session")

@@ -137,14 +137,25 @@ def standing(vendor: str, database: Database, day: date, *, apart: bool = True) 
                 sql.Identifier(database.name)
             )
         )
-    logger.setLevel("CRITICAL")  # accounts are stopped and breakers opened all the time
     connection = PostgresConnection(database.app_url)
     with (
+        _only_the_worst_is_logged(),
         (_in_process if apart else _in_thread)(vendor, noon(day)) as serve,
         psycopg.connect(database.owner_url, autocommit=True, row_factory=dict_row) as rows,
     ):
         yield Ground(vendor, day, rows, PostgresCommits(connection), serve)
         connection.close()
+
+
+@contextmanager
+def _only_the_worst_is_logged() -> Iterator[None]:
+    """Accounts are stopped and breakers opened all the time."""
+    before = logger.log_level
+    logger.setLevel("CRITICAL")
+    try:
+        yield
+    finally:
+        logger.setLevel(before)
 
 
 @contextmanager
