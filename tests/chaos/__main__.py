@@ -128,7 +128,7 @@ def _run(rounds: Rounds, seed: int, watch: Watch, violations: list[str]) -> Run:
         seconds=watch.elapsed(),
         rounds=len(rounds.done),
         counts=stand.tally.counts,
-        recoveries=stand.tally.recoveries,
+        recoveries=stand.tally.holders.recovered,
         flood=stand.flood,
         violations=violations,
     )
@@ -157,11 +157,12 @@ def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
         for each in rounds.done
         for line in each.violations
     ]
-    recovery = Recovery.of(rounds.stand.tally.recoveries)
+    recovery = Recovery.of(rounds.stand.tally.holders.recovered)
     say(
         f"recovery of {recovery.deaths} deaths: p50 {recovery.p50} s, p95 {recovery.p95} s,"
         f" longest {recovery.longest} s; of {recovery.holders} who held the lease"
-        f" {100 * recovery.holders_within_lease:.0f} % within one"
+        f" {100 * recovery.holders_within_lease:.0f} % within one; of {recovery.sound} of these with all stores and"
+        f" clocks well {100 * recovery.sound_within_lease:.1f} %, longest {recovery.sound_longest} s"
     )
     say(f"flood, p95 of the others before and during: {rounds.stand.flood}")
     say(f"{len(rounds.done)} rounds, {len(violations)} violations")

@@ -11,6 +11,7 @@ import heapq
 import random
 import threading
 import time
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -253,13 +254,13 @@ class EventSource:
         fate = SPARED
         if not now.calm:
             fate = self.fates.of(delivery.kind)
-        began, before = time.monotonic(), self.tally.commits_of(delivery.key)
+        attempt, before = str(uuid.uuid4()), self.tally.commits_of(delivery.key)
         ended = worker.invoke(
-            self._task(slot, delivery, now),
+            {**self._task(slot, delivery, now), "attempt": attempt},
             fate,
             went_on=lambda: self.tally.commits_of(delivery.key) > before,
         )
-        self.tally.note(named, ended, fate, time.monotonic() - began)
+        self.tally.note(named, ended, fate, attempt if delivery.kind == "slice" else None)
         if self._is_older(slot) and ended.answer.get("outcome") == "committed":
             self.tally.add("older.slices")
         if (ended.death and fate.die_at) or (ended.woken and fate.stop_at):

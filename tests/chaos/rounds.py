@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from local.vendors.cars.models import Mutation
 from sluice.core.keys import StreamKey
 from tests.chaos import oracle
-from tests.chaos.breakers import Breaker
+from tests.chaos.breakers import BREAKERS, Breaker
 from tests.chaos.poller import FencePoller
 from tests.chaos.stand import Stand
 from tests.chaos.timing import SLOWER, TIMES
@@ -20,6 +20,9 @@ STEP_S = 0.2
 MUTATED_AT_ONCE = 3
 MOST_GONE = 12
 """Cars that leave a catalogue in one round: fewer than the delete brake holds back."""
+
+UNSOUND = frozenset({*(make().name for make in BREAKERS), "skew"})
+"""Kinds that break a store, the way to it, or clocks."""
 
 ASKED_SHARE = 0.2
 """Of the ticks: so often, a person asks for all timelines of a merchant, or for all of a project."""
@@ -69,6 +72,7 @@ class Rounds:
         poller.heed_leads = "restore_dynamo" not in names
         if self.stand.mixpanel is not None:
             self.stand.mixpanel.skewed = "skew" in names
+        self.stand.tally.holders.sound = not UNSOUND.intersection(names)
         self._break([self.kinds[name]() for name in names], seconds, chance)
         calm = time.monotonic()
         found = self._look(poller)

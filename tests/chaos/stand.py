@@ -136,6 +136,7 @@ class Stand:
         self._stack.callback(self.cloud.stop)
         self.cloud.start(auth=False)
         self.aws_proxy = AwsProxy(("127.0.0.1", self.cloud.port), seed=self.seed)
+        self.aws_proxy.audit.holders = self.tally.holders
         self._stack.callback(self.aws_proxy.close)
         self.sqs, self.dynamodb = self._client("sqs"), self._client("dynamodb")
         self.state_table = create_state_table(self.dynamodb, "state")

@@ -1,4 +1,4 @@
-"""What happened, in numbers: of the whole run, and of each stream's recovery after a death."""
+"""What happened, in numbers, of the whole run."""
 
 from __future__ import annotations
 
@@ -6,52 +6,29 @@ import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
-from typing import NamedTuple
 
-from sluice.core.fault_points import FaultPoint
 from tests.chaos.fates import Fate
+from tests.chaos.holders import Holders
 from tests.chaos.workers import Ended
 
 FAULTLESS = frozenset({"SliceBroken"})
 """Errors that are no bug: the suite raised them itself."""
 
-HELD_BY = frozenset({"committed", "duplicate", "caught_up"})
-"""Outcomes of who held the lease."""
-
-HELD_AT = frozenset(
-    point
-    for point in FaultPoint
-    if point.startswith("slice.")
-    and point not in (FaultPoint.SLICE_BEGUN, FaultPoint.SLICE_ADMITTED)
-)
-"""Where only a holder of the lease can die."""
-
-
-class Recovered(NamedTuple):
-    """``seconds`` from a death to the moment when another worker held the stream; ``from_holder``: who died is
-    known to have held it, so its message had been told when to come back."""
-
-    seconds: float
-    from_holder: bool
-
 
 @dataclass
 class Tally:
-    """Thread-safe. ``bugs`` are errors that no error class of ours foresees, each with its trace; ``waits`` are
-    seconds from a message's sending to its slice's beginning, by stream; ``put_off`` says of each stream why and for
-    how long a message was last put off."""
+    """Thread-safe. ``holders`` know of each stream's recovery after a death. ``bugs`` are errors that no error class
+    of ours foresees, each with its trace; ``waits`` are seconds from a message's sending to its slice's beginning, by
+    stream; ``put_off`` says of each stream why and for how long a message was last put off."""
 
     counts: Counter[str] = field(default_factory=Counter)
-    recoveries: list[Recovered] = field(default_factory=list)
+    holders: Holders = field(default_factory=Holders)
     bugs: list[str] = field(default_factory=list)
     ages: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     put_off: dict[str, str] = field(default_factory=dict)
     _commits: Counter[str] = field(default_factory=Counter)
     _committed_at: dict[str, float] = field(default_factory=dict)
-    _killed_at: dict[str, list[tuple[float, bool]]] = field(
-        default_factory=lambda: defaultdict(list)
-    )
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def add(self, name: str, count: int = 1) -> None:
@@ -61,15 +38,15 @@ class Tally:
     def commits_of(self, key: str) -> int:
         return self._commits[key]
 
-    def note(self, key: str, ended: Ended, fate: Fate, took_s: float) -> None:
-        """An invocation has ended."""
+    def note(self, key: str, ended: Ended, fate: Fate, attempt: str | None = None) -> None:
+        """An invocation has ended. ``attempt`` made its ids; without it, it holds no lease."""
+        if ended.death is not None and attempt is not None:
+            self.holders.died(key, attempt)
         with self._lock:
             self.counts["invocations"] += 1
             if ended.woken:
                 self._note_zombie(ended)
-            began = time.monotonic() - took_s
             if ended.death is not None:
-                self._note_recovery(key, began, held=ended.death in HELD_AT)
                 self._note_death(key, ended.death, fate)
                 return
             answer = ended.answer
@@ -81,8 +58,6 @@ class Tally:
             self.counts[f"outcome.{answer['outcome']}"] += 1
             if answer["outcome"] in ("deferred", "in_line"):
                 self.put_off[key] = answer["detail"]
-            if answer["outcome"] in HELD_BY:
-                self._note_recovery(key, began, held=True)
             if answer["outcome"] == "committed":
                 self._note_commit(key, answer["rows"], answer["errors"])
 
@@ -92,9 +67,9 @@ class Tally:
             return bugs
 
     def forget_deaths(self) -> None:
-        """Deaths whose stream has nothing to do any more are no recoveries."""
+        """Of a round that is over: whoever goes on now does so by the suite's hand."""
+        self.holders.forget_deaths()
         with self._lock:
-            self._killed_at.clear()
             self._committed_at.clear()
 
     def take_ages(self) -> dict[str, list[float]]:
@@ -123,14 +98,6 @@ class Tally:
         else:
             self.counts["kills"] += 1
             self.counts["kills.random" if death == "random" else f"kills.at.{death}"] += 1
-        if "#" in key:
-            self._killed_at[key].append((time.monotonic(), death in HELD_AT))
-
-    def _note_recovery(self, key: str, began: float, *, held: bool) -> None:
-        """Another worker held the stream from ``began`` on; if that is not known, nothing is."""
-        killed_at = self._killed_at.pop(key, [])
-        if held:
-            self.recoveries += [Recovered(max(began - at, 0.0), holder) for at, holder in killed_at]
 
     def _note_zombie(self, ended: Ended) -> None:
         self.counts["zombies"] += 1

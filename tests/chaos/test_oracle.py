@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,16 +10,16 @@ from typing import Any
 import psycopg
 import pytest
 
-from sluice.core.fault_points import FaultPoint
 from tests.chaos import oracle
 from tests.chaos.damage import undone
 from tests.chaos.fates import SPARED
+from tests.chaos.holders import Recovered
 from tests.chaos.kinds import kinds
 from tests.chaos.poller import FencePoller
 from tests.chaos.report import Recovery, Run, record
 from tests.chaos.rounds import Rounds
 from tests.chaos.stand import Size, Stand
-from tests.chaos.tally import Recovered, Tally
+from tests.chaos.tally import Tally
 from tests.chaos.timing import SLOWER, TIMES
 from tests.chaos.workers import Ended
 
@@ -149,15 +150,20 @@ def test_the_poller_sees_a_watermark_that_falls(stand: Stand) -> None:
 
 def test_recorded_runs_add_up(tmp_path: Path) -> None:
     """Two runs of 6,000 kills reach what is demanded of one row, and every violation is told."""
-    recovery = Recovery.of([Recovered(1.0, True), Recovered(TIMES.lease_s + 1, False)])
+    late = TIMES.lease_s + 1
+    recovery = Recovery.of(
+        [Recovered(1.0, True, True), Recovered(late, False, True), Recovered(late, True, False)]
+    )
     run = Run("2026-01-01", "abc", "x", "y", 1, 60, 2, {"kills": 6000}, recovery)
     record(run, tmp_path)
     page = record(run, tmp_path).read_text(encoding="utf-8")
     assert "| 1 | workers killed | 12,000 | 10,000 | reached |" in page
     assert "None." in page
     assert "| 2 | zombies woken late | 0 | 2,000 | 0 % |" in page
-    assert f"| {TIMES.lease_s} | 2 | 50 % | 1.0 | " in page
-    assert "| 1 | 100 % |" in page
+    assert (
+        f"| {TIMES.lease_s} | 3 | 33 % | {late} | {late} | {late} | 2 | 50 % | 1 | 100.0 % | 1.0 | 1.0 |"
+        in page
+    )
 
 
 def test_floods_that_went_unmeasured_and_look_ups_are_told(tmp_path: Path) -> None:
@@ -173,25 +179,16 @@ def test_a_commit_that_was_looked_up_is_counted_by_what_was_found() -> None:
     tally = Tally()
     for outcome, found in (("committed", "stored"), ("deferred", "not_stored")):
         answer = {"outcome": outcome, "rows": 1, "errors": 0, "detail": "", "looked_up": {found: 1}}
-        tally.note("acme#cars#cars", Ended(answer), SPARED, 0.1)
+        tally.note("acme#cars#cars", Ended(answer), SPARED)
     assert {tally.counts[f"look_ups.{found}"] for found in ("stored", "not_stored")} == {1}
 
 
 @pytest.mark.timeout(200)
 def test_whom_the_suite_brings_back_did_not_recover_by_itself(stand: Stand) -> None:
     """At a round's end messages of the dead come back at once, and all streams are asked for."""
+    holders = stand.tally.holders
     for key in stand.keys:
-        stand.tally.note(str(key), Ended(death="random"), SPARED, 0.1)
-    before = len(stand.tally.recoveries)
+        holders.died(str(key), str(uuid.uuid4()))
+    before = len(holders.recovered)
     assert oracle.settle(stand) == []
-    assert len(stand.tally.recoveries) == before
-
-
-def test_a_death_is_of_a_holder_where_only_a_holder_can_die() -> None:
-    """Before that, nobody had told the message when to come back."""
-    tally = Tally()
-    for death in (FaultPoint.SLICE_ADMITTED, FaultPoint.SLICE_CLAIMED):
-        key = f"acme#cars#{death}"
-        tally.note(key, Ended(death=str(death)), SPARED, 0.1)
-        tally.note(key, Ended({"outcome": "caught_up"}), SPARED, 0.0)
-    assert [each.from_holder for each in tally.recoveries] == [False, True]
+    assert len(holders.recovered) == before

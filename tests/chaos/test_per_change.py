@@ -117,6 +117,9 @@ def test_everything_holds_and_finishes_after(
         if not lacking:
             break
     assert lacking == []
+    if "kills" in there:
+        recovered = rounds.stand.tally.holders.recovered
+        assert any(each.held for each in recovered), "no holder's death was followed"
     skip_if_left_out(names, playing.left_out)
 
 

@@ -16,6 +16,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
+from tests.chaos.holders import Holders
+
 
 @dataclass(frozen=True, slots=True)
 class Held:
@@ -30,9 +32,10 @@ class Held:
 
 
 class TokenAudit:
-    """Fed with every UpdateItem and its answer, in whatever order the answers passed."""
+    """Fed with every UpdateItem and its answer, in whatever order the answers passed. ``holders`` hear of it too."""
 
     def __init__(self) -> None:
+        self.holders = Holders()
         self._lock = threading.Lock()
         self.forget()
 
@@ -55,13 +58,31 @@ class TokenAudit:
         change = request.get("UpdateExpression", "")
         values = request.get("ExpressionAttributeValues", {})
         key = request["Key"].get("stream_key", {}).get("S", "")
+        acquires = "ADD fencing_token" in change
+        if not acquires and ":token" not in values:
+            return
+        item = json.loads(answered)["Attributes"]
+        self._let_hear(key, change, values, item)
         with self._lock:
             if self._suspended:
                 return
-            if "ADD fencing_token" in change:
-                self._note_acquired(key, values, json.loads(answered)["Attributes"])
-            elif ":token" in values:
-                self._note_of_holder(key, change, values, json.loads(answered)["Attributes"])
+            if acquires:
+                self._note_acquired(key, values, item)
+            else:
+                self._note_of_holder(key, change, values, item)
+
+    def _let_hear(
+        self, key: str, change: str, values: dict[str, Any], item: dict[str, Any]
+    ) -> None:
+        if "ADD fencing_token" in change:
+            token = int(item["fencing_token"]["N"])
+            self.holders.acquired(key, values[":owner"]["S"], token)
+            return
+        token = int(values[":token"]["N"])
+        if _gives_back(change):
+            self.holders.given_back(key, token)
+        elif ":to" in values:
+            self.holders.raised(key, token, int(values[":to"]["N"]))
 
     def faults(self) -> list[str]:
         """One line for each token given twice, each write with an old token, and each lease taken from
@@ -105,7 +126,7 @@ class TokenAudit:
             )
         if ":to" in values and mine in self._held[key]:
             self._held[key].setdefault(wanted, self._held[key][mine])
-        if "REMOVE" in change and "lease_owner" in change:
+        if _gives_back(change):
             self._given_back.add((key, mine))
 
     def _overlaps(self, key: str, held: dict[int, Held]) -> list[str]:
@@ -121,3 +142,7 @@ class TokenAudit:
                     f"the lease of token {earlier} ran out"
                 )
         return found
+
+
+def _gives_back(change: str) -> bool:
+    return "REMOVE" in change and "lease_owner" in change

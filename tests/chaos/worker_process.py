@@ -39,6 +39,7 @@ from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
 from sluice.queues.messages import SqsMessages
 from sluice.usecases.clean_up import clean_up
+from tests.chaos.holders import nth_id
 from tests.chaos.streams import OpenedStreams
 from tests.chaos.timing import TIMES
 
@@ -81,6 +82,8 @@ class Environment:
     aws: Mapping[str, Any]
     ahead: timedelta = timedelta(0)
     random: random.Random = field(default_factory=random.Random)
+    _attempt: str = field(default_factory=lambda: str(uuid.uuid4()))
+    _ids_made: int = 0
 
     def __post_init__(self) -> None:
         connection = PostgresConnection(
@@ -104,7 +107,9 @@ class Environment:
         return datetime.now(UTC) + self.ahead
 
     def new_id(self) -> str:
-        return str(uuid.uuid4())
+        """As the controller can tell who held what, although the worker is dead."""
+        self._ids_made += 1
+        return nth_id(self._attempt, self._ids_made - 1)
 
     def chance(self) -> float:
         scale = 1.0 if self.settings.get("real_waits") else TIMES.wait_scale
@@ -113,6 +118,7 @@ class Environment:
     def run(self, task: Mapping[str, Any]) -> dict[str, Any]:
         """Do a task; how it ended, or which error the queue would see."""
         self.ahead = timedelta(seconds=task.get("ahead_s", 0))
+        self._attempt, self._ids_made = task.get("attempt") or str(uuid.uuid4()), 0
         self.streams.ahead = timedelta(seconds=task.get("vendor_ahead_s", 0))
         self.streams.cut_share = task.get("cut_share", 0.0)
         self.streams.calm = bool(task.get("calm"))

@@ -18,16 +18,11 @@ from sluice.core.errors import NotFound, RequestRefused, VendorAnswerBroken, Wai
 from sluice.sources.http import Got
 from sluice.sources.json_rows import PageRows
 from sluice.sources.shipbob.answered import Listed
-from sluice.sources.shipbob.cursor import DIGESTS_KEPT, instant
+from sluice.sources.shipbob.cursor import DIGESTS_KEPT, MOST_RESTARTS, instant, restarts_of_late
 
 DAY = timedelta(days=1)
 LONGEST = 7 * DAY
 """Of one listing: a history is read as several, so that one whose cursor expired is soon read again."""
-
-MOST_RESTARTS = 3
-PAUSE = timedelta(minutes=10)
-"""A listing that lost its cursor three times waits this long, visibly, before it is begun anew. Else one whose
-cursors end sooner than the next slice begins would be read over and over, and nobody would see."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -155,8 +150,7 @@ def _lost(error: Exception) -> bool:
 
 def _anew(listing: Listing, now: datetime, error: Exception) -> Listing:
     """The listing from its beginning. VendorAnswerBroken when that was done too often of late."""
-    paused = listing.restarted_at is None or now - listing.restarted_at >= PAUSE
-    restarts = 0 if paused else listing.restarts
+    restarts = restarts_of_late(listing.restarts, listing.restarted_at, now)
     if restarts >= MOST_RESTARTS:
         raise VendorAnswerBroken(
             f"the listing of {listing.since.date()} to {listing.until.date()} lost its cursor "

@@ -20,7 +20,7 @@ from sluice.sources.http import Got
 from sluice.sources.json_rows import ascii_json
 from sluice.sources.shipbob.answered import Listed
 from sluice.sources.shipbob.client import Params
-from sluice.sources.shipbob.cursor import Place
+from sluice.sources.shipbob.cursor import MOST_RESTARTS, Place, restarts_of_late
 from sluice.sources.shipbob.moments import written
 
 OVERLAP = timedelta(seconds=1)
@@ -32,7 +32,6 @@ SETTLE = timedelta(minutes=1)
 """How far behind the vendor's clock all rows of a moment can be seen."""
 
 MOST_LOOKS = 3
-MOST_RESTARTS = 3
 
 
 class _LedRound(VendorAnswerBroken):
@@ -118,9 +117,11 @@ class Pages:
             try:
                 listed = self._fresh(at)
             except _LedRound:
-                if at.query is None or at.restarts == MOST_RESTARTS:
+                now = self.budget.clock()
+                restarts = restarts_of_late(at.restarts, at.restarted_at, now)
+                if at.query is None or restarts >= MOST_RESTARTS:
                     raise
-                at = replace(first, restarts=at.restarts + 1)
+                at = replace(first, restarts=restarts + 1, restarted_at=now)
                 self._seen.clear()
                 continue
             if listed.last and (self.doubts_single_page or at != first):

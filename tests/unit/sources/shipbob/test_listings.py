@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from sluice.core.budget import Budget
 from sluice.core.records import ReadPages, Reconcile
+from sluice.sources.shipbob.cursor import PAUSE
 from tests.unit.sources.cars_vendor import START, Clock, json_answer
 from tests.unit.sources.shipbob.vendor import ShipBob, moment, opened, order, orders, products
 from tests.unit.sources.slices import Stored, budget, catch_up, read_slice
@@ -226,6 +227,34 @@ def test_an_address_that_leads_back_once_begins_the_listing_anew():
     stored = fully_read(vendor, "products")
     assert set(stored.records) == {str(n) for n in range(1, 251)}
     assert stored.errors == []
+
+
+def test_addresses_that_always_lead_back_are_an_error_until_a_pause_is_over():
+    """Else pages would be read over and over unseen; and a vendor that is well again need not wait for a day."""
+    vendor = ShipBob(Clock(), products=products(250))
+
+    def back(request: httpx.Request, before: int) -> httpx.Response | None:
+        answer = json.loads(vendor.right(request).content)
+        answer["next"] = "/2026-01/product?PageSize=100&SortOrder=ASC&Cursor=0"
+        return json_answer(answer)
+
+    vendor.spoil = back
+    stream, stored = opened(vendor, "products"), Stored()
+
+    def led_round() -> int:
+        """How often, after one slice more."""
+        step = stream.next_step(stored.cursor, vendor.clock(), full_since=None)
+        assert isinstance(step, ReadPages)
+        read_slice(stream, stored, step, budget(vendor.clock))
+        return sum("read before" in str(error) for error in stored.errors)
+
+    assert led_round() == 1
+    vendor.spoil = None
+    assert [led_round(), led_round()] == [2, 3], "it stays an error"
+    vendor.clock.sleep(PAUSE.total_seconds())
+    assert led_round() == 3
+    stored = settled(stream, vendor.clock, stored)
+    assert set(stored.records) == {str(n) for n in range(1, 251)}
 
 
 @settings(max_examples=15, deadline=None)

@@ -1,0 +1,100 @@
+"""Who held a lease when it died, and how soon another one held it: told from lease writes alone."""
+
+from __future__ import annotations
+
+import uuid
+from dataclasses import dataclass, field
+
+from tests.chaos.holders import Holders, Recovered, nth_id
+
+KEY = "acme#cars#cars"
+
+
+@dataclass
+class Watched:
+    """Holders under a clock that stands until it is moved; each attempt holds by its second id."""
+
+    at: float = 100.0
+    holders: Holders = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.holders = Holders(lambda: self.at)
+
+    def takes(self, attempt: str, token: int) -> None:
+        self.holders.acquired(KEY, nth_id(attempt, 1), token)
+
+    def dies(self, attempt: str, later_s: float = 0.0) -> None:
+        self.at += later_s
+        self.holders.died(KEY, attempt)
+
+
+def attempts(count: int) -> list[str]:
+    return [str(uuid.uuid4()) for _ in range(count)]
+
+
+def test_from_the_death_of_a_holder_to_the_lease_of_the_next_one():
+    """Whether cleanup freed the lease meanwhile or the next one took it over."""
+    watched = Watched()
+    first, second, third = attempts(3)
+    watched.takes(first, 1)
+    watched.dies(first, 0.5)
+    watched.holders.given_back(KEY, 1)
+    watched.at += 2
+    watched.takes(second, 2)
+    watched.takes(second, 3)
+    watched.dies(second)
+    watched.at += 3
+    watched.holders.sound = False
+    watched.takes(third, 4)
+    assert watched.holders.recovered == [Recovered(2, True, True), Recovered(3, True, False)]
+
+
+def test_who_held_nothing_is_no_holder():
+    """It died before the lease, or after it had given it back, also with a token that had to be raised."""
+    watched = Watched()
+    first, second, third = attempts(3)
+    watched.dies(first)
+    watched.at += 5
+    watched.takes(second, 1)
+    watched.holders.raised(KEY, 1, 7)
+    watched.holders.given_back(KEY, 7)
+    watched.dies(second)
+    watched.takes(third, 8)
+    assert watched.holders.recovered == [Recovered(5, False, True), Recovered(0, False, True)]
+
+
+def test_a_last_request_that_is_heard_after_its_worker_died():
+    """Then it died a holder, and it is not by this request that its stream recovered."""
+    watched = Watched()
+    before, first, second = attempts(3)
+    watched.dies(before)
+    watched.dies(first, 1)
+    watched.at += 0.1
+    watched.takes(first, 1)
+    watched.at += 2
+    watched.takes(second, 2)
+    found = [(round(each.seconds, 3), each.held) for each in watched.holders.recovered]
+    assert found == [(1.1, False), (2.1, True)]
+
+
+def test_nobody_is_missed_while_another_one_is_at_work():
+    """A copy of a message dies beside the worker that holds the stream, and a zombie that was replaced."""
+    watched = Watched()
+    zombie, holder, copy, later = attempts(4)
+    watched.takes(zombie, 1)
+    watched.takes(holder, 2)
+    watched.dies(copy)
+    watched.dies(zombie)
+    watched.holders.given_back(KEY, 2)
+    watched.takes(later, 3)
+    assert watched.holders.recovered == []
+
+
+def test_whoever_died_before_a_rounds_end_is_not_waited_for_in_the_next():
+    watched = Watched()
+    first, second = attempts(2)
+    watched.takes(first, 1)
+    watched.dies(first)
+    watched.holders.forget_deaths()
+    watched.takes(second, 2)
+    assert watched.holders.recovered == []
