@@ -162,7 +162,8 @@ def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
         f"recovery of {recovery.deaths} deaths: p50 {recovery.p50} s, p95 {recovery.p95} s,"
         f" longest {recovery.longest} s; of {recovery.holders} who held the lease"
         f" {100 * recovery.holders_within_lease:.0f} % within one; of {recovery.sound} of these with all stores and"
-        f" clocks well {100 * recovery.sound_within_lease:.1f} %, longest {recovery.sound_longest} s"
+        f" clocks well {100 * recovery.sound_within_lease:.1f} %, longest {recovery.sound_longest} s;"
+        f" of {rounds.stand.tally.holders.died_again} the follower died as well"
     )
     say(f"flood, p95 of the others before and during: {rounds.stand.flood}")
     say(f"{len(rounds.done)} rounds, {len(violations)} violations")

@@ -5,9 +5,11 @@ from __future__ import annotations
 import threading
 import time
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
+
+from tests.chaos.timing import TIMES
 
 MOST_IDS = 24
 """An invocation makes fewer ids."""
@@ -42,11 +44,13 @@ class _Dead:
 class Holders:
     """Thread-safe. Fed with lease writes that succeeded, and with deaths; times are monotonic seconds.
 
-    ``sound`` is said by whoever breaks things, before and after.
+    ``sound`` is said by whoever breaks things, before and after. ``died_again`` are those whose follower came within
+    a lease and died as well: how soon a worker that lived would have held the stream, nobody knows.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.recovered: list[Recovered] = []
+        self.died_again = 0
         self.sound = True
         self._now = now
         self._lock = threading.Lock()
@@ -66,12 +70,7 @@ class Holders:
             elif again:
                 self._dead[key] = dead
                 return
-            now = self._now()
-            self.recovered += [
-                Recovered(now - each.at, each.held, self.sound)
-                for each in dead
-                if each not in itself
-            ]
+            self._note([each for each in dead if each not in itself])
 
     def raised(self, key: str, token: int, to: int) -> None:
         """A holder's token had to be raised."""
@@ -91,14 +90,22 @@ class Holders:
         """A worker died at work on this stream. Where another one is at work on it, nobody is missed."""
         ids = frozenset(nth_id(attempt, number) for number in range(MOST_IDS))
         with self._lock:
-            owner = self._owner_of(key)
-            if owner is None or owner in ids or key in self._dead:
-                self._dead.setdefault(key, []).append(_Dead(ids, self._now(), owner in ids))
+            owner, now = self._owner_of(key), self._now()
+            before = self._dead.pop(key, [])
+            late = [each for each in before if now - each.at > TIMES.lease_s]
+            self._note(late)
+            self.died_again += len(before) - len(late)
+            if owner is None or owner in ids or before:
+                self._dead[key] = [_Dead(ids, now, owner in ids)]
 
     def forget_deaths(self) -> None:
         """Whose stream has nothing to do any more, or is brought back by the suite's own hand, is not waited for."""
         with self._lock:
             self._dead.clear()
+
+    def _note(self, dead: Sequence[_Dead]) -> None:
+        now = self._now()
+        self.recovered += [Recovered(now - each.at, each.held, self.sound) for each in dead]
 
     def _owner_of(self, key: str) -> str | None:
         held = self._held.get(key)

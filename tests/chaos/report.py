@@ -252,10 +252,11 @@ def _recoveries(runs: Sequence[Run]) -> str:
         "dead worker's message takes over as soon as its invocation is over (ADR 8). Who dies before it told its\n"
         "message to come back is followed when the queue shows that again, 5 s later here: *of holders* is of those\n"
         "who held the lease when they died, *sound* of those of them in whose time no store was broken and no clock\n"
-        "wrong. Also beyond a lease: who waited for one of the few workers.\n\n"
+        "wrong. Whose follower came within a lease and died as well is left out: nobody knows. Also beyond a lease:\n"
+        "who waited for one of the few workers.\n\n"
         f"Up to the run of {GUESSED} holders were only those who died where a holder alone can, a follower's\n"
-        "beginning counted instead of its lease, and a follower that died as well was none; since then the lease's\n"
-        "own writes tell. Up to the run of 2026-11-27 04:07, deaths in a round's last moments counted, too: their\n"
+        "beginning counted instead of its lease, and only a follower that lived; since then the lease's own writes\n"
+        "tell. Up to the run of 2026-11-27 04:07, deaths in a round's last moments counted, too: their\n"
         "messages are brought back by the suite itself, too early to take over, and then wait for the lapse.",
         "",
         "| date | lease | deaths | within one lease | p50 | p95 | longest | of holders | within one lease |"

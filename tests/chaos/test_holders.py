@@ -6,6 +6,7 @@ import uuid
 from dataclasses import dataclass, field
 
 from tests.chaos.holders import Holders, Recovered, nth_id
+from tests.chaos.timing import TIMES
 
 KEY = "acme#cars#cars"
 
@@ -74,7 +75,21 @@ def test_a_last_request_that_is_heard_after_its_worker_died():
     watched.at += 2
     watched.takes(second, 2)
     found = [(round(each.seconds, 3), each.held) for each in watched.holders.recovered]
-    assert found == [(1.1, False), (2.1, True)]
+    assert found == [(2.1, True)]
+
+
+def test_a_follower_that_dies_as_well_is_no_recovery_and_hides_none_that_is_late():
+    """Whoever was followed within a lease might have recovered; whoever was not, had not."""
+    watched = Watched()
+    first, second, third, last = attempts(4)
+    watched.takes(first, 1)
+    watched.dies(first)
+    watched.dies(second, TIMES.lease_s)
+    watched.dies(third, TIMES.lease_s + 1)
+    watched.takes(last, 2)
+    late = Recovered(TIMES.lease_s + 1, False, True)
+    assert watched.holders.recovered == [late, Recovered(0, False, True)]
+    assert watched.holders.died_again == 1
 
 
 def test_nobody_is_missed_while_another_one_is_at_work():
