@@ -260,7 +260,9 @@ class EventSource:
             fate,
             went_on=lambda: self.tally.commits_of(delivery.key) > before,
         )
-        self.tally.note(named, ended, fate, attempt if delivery.kind == "slice" else None)
+        is_message = delivery.kind == "slice"
+        self.tally.add("deliveries", is_message)
+        self.tally.note(named, ended, fate, attempt if is_message else None)
         if self._is_older(slot) and ended.answer.get("outcome") == "committed":
             self.tally.add("older.slices")
         if (ended.death and fate.die_at) or (ended.woken and fate.stop_at):

@@ -65,7 +65,7 @@ class Duplicates:
     matrix_rows: Sequence[int] = (9,)
 
     def begin(self, stand: Stand, random: random.Random) -> None:
-        self._tally, self._deliveries = stand.tally, stand.tally.counts["invocations"]
+        self._tally, self._deliveries = stand.tally, stand.tally.counts["deliveries"]
         self._conditions = stand.event_source.conditions
         self._conditions.duplicate_share = random.uniform(0.15, 0.3)
         self._conditions.late_share = random.uniform(0.02, 0.1)
@@ -77,7 +77,7 @@ class Duplicates:
     def end(self) -> None:
         self._conditions.duplicate_share = self._conditions.late_share = 0.0
         self._conditions.reorder = False
-        self._deliveries = self._tally.counts["invocations"] - self._deliveries
+        self._deliveries = self._tally.counts["deliveries"] - self._deliveries
 
     def counts(self) -> dict[str, int]:
         return {"duplicated.deliveries": self._deliveries}

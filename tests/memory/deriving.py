@@ -95,6 +95,10 @@ class Deriving:
         was_written = merged.refuse(record_id, reject_of(merged.winners[record_id], error))
         if was_written:
             self._ship(merged, ids)
+        elif (
+            record_id in merged.rows
+        ):  # its content stands at the newer version, whatever does not follow from it
+            self.rows[record_id] = merged.rows[record_id]
 
     def put_away(
         self, ids: Sequence[str], change: Callable[[Row], Row]
