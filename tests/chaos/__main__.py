@@ -15,7 +15,7 @@ from tests.chaos.kinds import kinds
 from tests.chaos.poller import FencePoller, watching
 from tests.chaos.report import Recovery, Run, now_run, record
 from tests.chaos.rounds import Round, Rounds
-from tests.chaos.stand import Size, Stand
+from tests.chaos.stand import SLOTS, Size, Stand
 from tests.chaos.timing import SLOWER
 
 PROGRESS_EVERY_S = 5.0
@@ -197,6 +197,9 @@ def _options() -> argparse.Namespace:
     parser.add_argument(
         "--projects", type=int, default=2, choices=range(3), help="of Mixpanel's; 0: without it"
     )
+    parser.add_argument(
+        "--workers", type=int, default=SLOTS, help="at once; those that sleep or die use no core"
+    )
     parser.add_argument("--record", action="store_true", help="into docs/results/faults.md")
     options = parser.parse_args()
     if options.minutes is None and options.rounds is None:
@@ -205,7 +208,12 @@ def _options() -> argparse.Namespace:
 
 
 def _size(options: argparse.Namespace) -> Size:
-    return Size(clients=options.clients, merchants=options.merchants, projects=options.projects)
+    return Size(
+        clients=options.clients,
+        slots=options.workers,
+        merchants=options.merchants,
+        projects=options.projects,
+    )
 
 
 say: Callable[[str], None] = lambda text: print(text, flush=True)  # noqa: E731, T201
