@@ -22,7 +22,14 @@ def machine() -> str:
 
 
 def commit() -> str:
-    """The commit, marked when the tree differs from it."""
-    words = ["git", "describe", "--always", "--dirty", "--exclude=*"]
-    done = subprocess.run(words, cwd=PROJECT, check=False, capture_output=True, text=True)
-    return done.stdout.strip() or "unknown"
+    """The commit, marked when the tree differs from it; other results that were recorded since are no difference."""
+    name = _git("describe", "--always", "--exclude=*")
+    if not name:
+        return "unknown"
+    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{RESULTS}")
+    return f"{name}-dirty" if changed else name
+
+
+def _git(*words: str) -> str:
+    done = subprocess.run(["git", *words], cwd=PROJECT, check=False, capture_output=True, text=True)
+    return done.stdout.strip()

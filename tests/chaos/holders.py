@@ -22,11 +22,12 @@ def nth_id(attempt: str, number: int) -> str:
 
 class Recovered(NamedTuple):
     """``seconds`` from a death to the moment when another worker held the stream. ``held``: who died held it.
-    ``sound``: meanwhile no store was broken, and no clock was wrong."""
+    ``sound``: the round broke no store and no clock. ``again``: another worker died on the stream in between."""
 
     seconds: float
     held: bool
     sound: bool
+    again: bool = False
 
 
 class _Held(NamedTuple):
@@ -39,18 +40,19 @@ class _Dead:
     ids: frozenset[str]
     at: float
     held: bool
+    again: bool = False
 
 
 class Holders:
     """Thread-safe. Fed with lease writes that succeeded, and with deaths; times are monotonic seconds.
 
-    ``sound`` is said by whoever breaks things, before and after. ``died_again`` are those whose follower came within
-    a lease and died as well: how soon a worker that lived would have held the stream, nobody knows.
+    ``sound`` is said by whoever breaks things, of each round. ``forgotten`` were waited for when a round ended, for no
+    longer than a lease yet: whoever goes on then does so by the suite's own hand.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.recovered: list[Recovered] = []
-        self.died_again = 0
+        self.forgotten = 0
         self.sound = True
         self._now = now
         self._lock = threading.Lock()
@@ -66,46 +68,61 @@ class Holders:
             itself = [each for each in dead if owner in each.ids]
             if itself:
                 itself[0].held = True
-                self._dead[key] = itself
             elif again:
-                self._dead[key] = dead
-                return
+                itself = dead
+            if itself:
+                self._dead[key] = itself
             self._note([each for each in dead if each not in itself])
 
     def raised(self, key: str, token: int, to: int) -> None:
         """A holder's token had to be raised."""
         with self._lock:
-            held = self._held.get(key)
-            if held is not None and held.token == token:
-                self._held[key] = held._replace(token=to)
+            if self._is_held(key, token):
+                self._held[key] = self._held[key]._replace(token=to)
+
+    def freed(self, key: str, token: int) -> None:
+        """By cleanup: whoever died with it is waited for all the same."""
+        with self._lock:
+            if self._is_held(key, token):
+                del self._held[key]
 
     def given_back(self, key: str, token: int) -> None:
-        """By its holder, or freed by cleanup; who died with it is waited for either way."""
+        """By its holder; if that is heard after its death, it died without a lease."""
         with self._lock:
-            held = self._held.get(key)
-            if held is not None and held.token == token:
-                del self._held[key]
+            if not self._is_held(key, token):
+                return
+            owner = self._held.pop(key).owner
+            for each in self._dead.get(key, []):
+                each.held = each.held and owner not in each.ids
 
     def died(self, key: str, attempt: str) -> None:
         """A worker died at work on this stream. Where another one is at work on it, nobody is missed."""
         ids = frozenset(nth_id(attempt, number) for number in range(MOST_IDS))
         with self._lock:
-            owner, now = self._owner_of(key), self._now()
-            before = self._dead.pop(key, [])
-            late = [each for each in before if now - each.at > TIMES.lease_s]
-            self._note(late)
-            self.died_again += len(before) - len(late)
+            owner, before = self._owner_of(key), self._dead.get(key, [])
+            for each in before:
+                each.again = True
             if owner is None or owner in ids or before:
-                self._dead[key] = [_Dead(ids, now, owner in ids)]
+                self._dead[key] = [*before, _Dead(ids, self._now(), owner in ids)]
 
     def forget_deaths(self) -> None:
-        """Whose stream has nothing to do any more, or is brought back by the suite's own hand, is not waited for."""
+        """The round is over. Who was waited for longer than a lease was late, by so much at least."""
         with self._lock:
+            waiting = [each for dead in self._dead.values() for each in dead]
+            late = [each for each in waiting if self._now() - each.at > TIMES.lease_s]
+            self._note(late)
+            self.forgotten += len(waiting) - len(late)
             self._dead.clear()
 
     def _note(self, dead: Sequence[_Dead]) -> None:
         now = self._now()
-        self.recovered += [Recovered(now - each.at, each.held, self.sound) for each in dead]
+        self.recovered += [
+            Recovered(now - each.at, each.held, self.sound, each.again) for each in dead
+        ]
+
+    def _is_held(self, key: str, token: int) -> bool:
+        held = self._held.get(key)
+        return held is not None and held.token == token
 
     def _owner_of(self, key: str) -> str | None:
         held = self._held.get(key)

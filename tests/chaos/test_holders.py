@@ -39,7 +39,7 @@ def test_from_the_death_of_a_holder_to_the_lease_of_the_next_one():
     first, second, third = attempts(3)
     watched.takes(first, 1)
     watched.dies(first, 0.5)
-    watched.holders.given_back(KEY, 1)
+    watched.holders.freed(KEY, 1)
     watched.at += 2
     watched.takes(second, 2)
     watched.takes(second, 3)
@@ -64,32 +64,39 @@ def test_who_held_nothing_is_no_holder():
     assert watched.holders.recovered == [Recovered(5, False, True), Recovered(0, False, True)]
 
 
-def test_a_last_request_that_is_heard_after_its_worker_died():
-    """Then it died a holder, and it is not by this request that its stream recovered."""
+def test_last_requests_that_are_heard_after_their_worker_died():
+    """By one it died a holder, and it is not by this request that its stream recovered; by the other it did not."""
     watched = Watched()
-    before, first, second = attempts(3)
+    before, first, second, third = attempts(4)
     watched.dies(before)
     watched.dies(first, 1)
-    watched.at += 0.1
+    watched.at += 0.5
     watched.takes(first, 1)
     watched.at += 2
     watched.takes(second, 2)
-    found = [(round(each.seconds, 3), each.held) for each in watched.holders.recovered]
-    assert found == [(2.1, True)]
+    watched.dies(second)
+    watched.holders.given_back(KEY, 2)
+    watched.takes(third, 3)
+    assert watched.holders.recovered == [
+        Recovered(1.5, False, True, again=True),
+        Recovered(2.5, True, True),
+        Recovered(0, False, True),
+    ]
 
 
-def test_a_follower_that_dies_as_well_is_no_recovery_and_hides_none_that_is_late():
-    """Whoever was followed within a lease might have recovered; whoever was not, had not."""
+def test_who_died_is_waited_for_although_a_follower_died_as_well():
+    """And it is told: no worker that lived may have come sooner."""
     watched = Watched()
-    first, second, third, last = attempts(4)
+    first, second, last = attempts(3)
     watched.takes(first, 1)
     watched.dies(first)
-    watched.dies(second, TIMES.lease_s)
-    watched.dies(third, TIMES.lease_s + 1)
+    watched.dies(second, 3)
+    watched.at += 4
     watched.takes(last, 2)
-    late = Recovered(TIMES.lease_s + 1, False, True)
-    assert watched.holders.recovered == [late, Recovered(0, False, True)]
-    assert watched.holders.died_again == 1
+    assert watched.holders.recovered == [
+        Recovered(7, True, True, again=True),
+        Recovered(4, False, True),
+    ]
 
 
 def test_nobody_is_missed_while_another_one_is_at_work():
@@ -105,11 +112,20 @@ def test_nobody_is_missed_while_another_one_is_at_work():
     assert watched.holders.recovered == []
 
 
-def test_whoever_died_before_a_rounds_end_is_not_waited_for_in_the_next():
+def test_whoever_is_late_at_a_rounds_end_was_late():
+    """The others are not waited for in the next round, and counted."""
     watched = Watched()
-    first, second = attempts(2)
+    first, second, third = attempts(3)
     watched.takes(first, 1)
     watched.dies(first)
+    watched.holders.died("acme#cars#trucks", second)
+    watched.at += TIMES.lease_s + 1
+    watched.holders.died("acme#cars#vans", third)
     watched.holders.forget_deaths()
     watched.takes(second, 2)
-    assert watched.holders.recovered == []
+    late = TIMES.lease_s + 1
+    assert watched.holders.recovered == [
+        Recovered(late, True, True),
+        Recovered(late, False, True),
+    ]
+    assert watched.holders.forgotten == 1

@@ -79,7 +79,9 @@ class TokenAudit:
             self.holders.acquired(key, values[":owner"]["S"], token)
             return
         token = int(values[":token"]["N"])
-        if _gives_back(change):
+        if _gives_back(change) and ":until" in values:
+            self.holders.freed(key, token)  # as cleanup had seen the lease
+        elif _gives_back(change):
             self.holders.given_back(key, token)
         elif ":to" in values:
             self.holders.raised(key, token, int(values[":to"]["N"]))

@@ -68,6 +68,10 @@ class Deriving:
 
     def follow_merge(self, merged: Merged) -> None:
         """Take the batch's rows in, and what follows from them; a row that fails in it is rejected."""
+        kept_up = {i: row for i, row in merged.rows.items() if i not in merged.written}
+        self.rows.update(
+            kept_up
+        )  # their content stands at the newer version, whatever follows from it
         if not self.table.derivations:
             self.rows.update(merged.rows)
         elif merged.winners:
@@ -95,10 +99,6 @@ class Deriving:
         was_written = merged.refuse(record_id, reject_of(merged.winners[record_id], error))
         if was_written:
             self._ship(merged, ids)
-        elif (
-            record_id in merged.rows
-        ):  # its content stands at the newer version, whatever does not follow from it
-            self.rows[record_id] = merged.rows[record_id]
 
     def put_away(
         self, ids: Sequence[str], change: Callable[[Row], Row]

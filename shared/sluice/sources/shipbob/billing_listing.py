@@ -32,8 +32,8 @@ class Listing:
     ``size`` is the rows of its pages, which a cursor keeps. ``begins`` is where the stream had read to before;
     ``fresh`` when it had read nothing, ``full`` when a person asked. ``generation`` when it finds removals.
     ``vendor_at`` is the vendor's clock when the first page was asked for, ``digests`` are of pages stored,
-    ``rows`` how many these had. ``restarts`` counts how often in a row the cursor was lost, last at
-    ``restarted_at``.
+    ``rows`` how many these had. ``restarts`` counts how often the cursor was lost, ``read_at`` is when
+    the page before was read.
     """
 
     kind: str
@@ -50,7 +50,7 @@ class Listing:
     digests: tuple[str, ...] = ()
     rows: int = 0
     restarts: int = 0
-    restarted_at: datetime | None = None
+    read_at: datetime | None = None
 
     def as_json(self) -> dict[str, Any]:
         """Without what is not set."""
@@ -76,7 +76,7 @@ class Listing:
             digests=tuple(map(str, part.get("digests", ()))),
             rows=int(part.get("rows", 0)),
             restarts=int(part.get("restarts", 0)),
-            restarted_at=_moment(part.get("restarted_at")),
+            read_at=_moment(part.get("read_at")),
         )
 
 
@@ -120,7 +120,7 @@ class BillingPages:
                     raise
                 listing, seen = _anew(listing, budget.clock(), error), set()
                 continue
-            listing = _advanced(listing, page)
+            listing = _advanced(listing, page, budget.clock())
             yield PageRead(page.rows, listing, page.last)
             if page.last:
                 return
@@ -150,16 +150,16 @@ def _lost(error: Exception) -> bool:
 
 def _anew(listing: Listing, now: datetime, error: Exception) -> Listing:
     """The listing from its beginning. VendorAnswerBroken when that was done too often of late."""
-    restarts = restarts_of_late(listing.restarts, listing.restarted_at, now)
+    restarts = restarts_of_late(listing.restarts, listing.read_at, now)
     if restarts >= MOST_RESTARTS:
         raise VendorAnswerBroken(
             f"the listing of {listing.since.date()} to {listing.until.date()} lost its cursor "
             f"{restarts + 1} times: {error}"
         ) from error
-    return replace(listing, token=None, digests=(), rows=0, restarts=restarts + 1, restarted_at=now)
+    return replace(listing, token=None, digests=(), rows=0, restarts=restarts + 1, read_at=now)
 
 
-def _advanced(listing: Listing, page: Listed) -> Listing:
+def _advanced(listing: Listing, page: Listed, now: datetime) -> Listing:
     token = None if page.following is None else page.following["Cursor"]
     return replace(
         listing,
@@ -167,6 +167,7 @@ def _advanced(listing: Listing, page: Listed) -> Listing:
         vendor_at=listing.vendor_at or page.asked_at,
         digests=(*listing.digests, page.rows.digest)[-DIGESTS_KEPT:],
         rows=listing.rows + page.rows.rows,
+        read_at=now,
     )
 
 

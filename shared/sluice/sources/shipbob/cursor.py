@@ -20,15 +20,16 @@ DIGESTS_KEPT = 64
 
 MOST_RESTARTS = 3
 PAUSE = timedelta(minutes=10)
-"""A listing that lost its way three times waits this long, visibly, before it is begun anew. Else one whose
+"""A listing that lost its way three times stands still this long, visibly, before it is begun anew. Else one whose
 cursors end sooner than the next slice begins would be read over and over, and nobody would see; and without an end to
 the waiting it would stand still long after the vendor is well."""
 
 
-def restarts_of_late(restarts: int, restarted_at: datetime | None, now: datetime) -> int:
-    """How often a listing was begun anew, or 0 when the last time is a pause ago."""
-    paused = restarted_at is None or now - restarted_at >= PAUSE
-    return 0 if paused else restarts
+def restarts_of_late(restarts: int, read_at: datetime | None, now: datetime) -> int:
+    """How often a listing was begun anew, or 0 when it has stood still for a pause: since its last page was read, or
+    it was begun anew. An older worker's cursor does not say since when."""
+    stood_still = read_at is None or now - read_at >= PAUSE
+    return 0 if stood_still else restarts
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,8 +39,8 @@ class Place:
     ``bound`` is the limit in time that follows the rows read, ``page`` the number of the next page within
     it; or ``query`` is what the vendor told to ask with. ``size`` is the page size that ``page`` counts in.
     ``digests`` are of pages stored, the last ones. ``unsorted``: rows came in another order than asked, so
-    the limit follows them no further. ``restarts`` counts how often in a row the vendor's addresses led back, last at
-    ``restarted_at``.
+    the limit follows them no further. ``restarts`` counts how often the vendor's addresses led back. ``read_at`` is
+    when the page before was read.
     ``reached`` is the newest row's moment so far.
     """
 
@@ -48,7 +49,7 @@ class Place:
     page: int = 1
     unsorted: bool = False
     restarts: int = 0
-    restarted_at: datetime | None = None
+    read_at: datetime | None = None
     reached: datetime | None = None
     query: Mapping[str, str] | None = None
     digests: tuple[str, ...] = ()
@@ -193,7 +194,7 @@ def _place(part: Mapping[str, Any]) -> Place:
         page=int(part["page"]),
         unsorted=bool(part["unsorted"]),
         restarts=int(part["restarts"]),
-        restarted_at=_part(part.get("restarted_at"), instant),
+        read_at=_part(part.get("read_at"), instant),
         reached=_part(part.get("reached"), instant),
         query=_part(part.get("query"), dict),
         digests=tuple(map(str, part.get("digests", ()))),

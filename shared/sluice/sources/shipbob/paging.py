@@ -118,10 +118,10 @@ class Pages:
                 listed = self._fresh(at)
             except _LedRound:
                 now = self.budget.clock()
-                restarts = restarts_of_late(at.restarts, at.restarted_at, now)
+                restarts = restarts_of_late(at.restarts, at.read_at, now)
                 if at.query is None or restarts >= MOST_RESTARTS:
                     raise
-                at = replace(first, restarts=restarts + 1, restarted_at=now)
+                at = replace(first, restarts=restarts + 1, read_at=now)
                 self._seen.clear()
                 continue
             if listed.last and (self.doubts_single_page or at != first):
@@ -214,7 +214,7 @@ class Pages:
         return rows, rejects
 
     def _behind(self, at: Place, listed: Listed, rows: Sequence[Dated]) -> Place:
-        at = replace(at, digests=at.seen(listed.rows.digest))
+        at = replace(at, digests=at.seen(listed.rows.digest), read_at=self.budget.clock())
         if self.asking.number is None:
             return replace(at, query=listed.following)
         reached = max([row.at for row in rows] + ([at.reached] if at.reached else []), default=None)

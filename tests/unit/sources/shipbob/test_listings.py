@@ -13,11 +13,12 @@ from hypothesis import strategies as st
 
 from sluice.core.budget import Budget
 from sluice.core.records import ReadPages, Reconcile
-from sluice.sources.shipbob.cursor import PAUSE
+from sluice.sources.shipbob.cursor import PAUSE, restarts_of_late
 from tests.unit.sources.cars_vendor import START, Clock, json_answer
 from tests.unit.sources.shipbob.vendor import ShipBob, moment, opened, order, orders, products
 from tests.unit.sources.slices import Stored, budget, catch_up, read_slice
 
+SECOND = timedelta(seconds=1)
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
 
 
@@ -227,6 +228,36 @@ def test_an_address_that_leads_back_once_begins_the_listing_anew():
     stored = fully_read(vendor, "products")
     assert set(stored.records) == {str(n) for n in range(1, 251)}
     assert stored.errors == []
+
+
+def test_restarts_are_forgiven_only_where_a_listing_stood_still():
+    """One so deep that it is read for longer than the pause would be begun anew without end, and nobody would see. An
+    older worker's cursor does not say how long it has stood."""
+    read_at = START
+    assert restarts_of_late(3, read_at, read_at + PAUSE - SECOND) == 3
+    assert restarts_of_late(3, read_at, read_at + PAUSE) == 0
+    assert restarts_of_late(3, None, read_at) == 0
+
+
+def test_a_deep_listing_that_is_led_round_late_ends_in_an_error():
+    """Its pages are read minutes apart."""
+    vendor = ShipBob(Clock(), products=products(250))
+
+    def back(request: httpx.Request, before: int) -> httpx.Response | None:
+        if request.url.params.get("Cursor") != "200":
+            return None
+        answer = json.loads(vendor.right(request).content)
+        answer["next"] = "/2026-01/product?PageSize=100&SortOrder=ASC&Cursor=0"
+        return json_answer(answer)
+
+    vendor.spoil = back
+    stream, stored = opened(vendor, "products"), Stored()
+    for _ in range(40):
+        step = stream.next_step(stored.cursor, vendor.clock(), full_since=None)
+        assert isinstance(step, ReadPages)
+        read_slice(stream, stored, step, budget(vendor.clock, rows=1))
+        vendor.clock.sleep(PAUSE.total_seconds() * 0.45)
+    assert any("read before" in str(error) for error in stored.errors)
 
 
 def test_addresses_that_always_lead_back_are_an_error_until_a_pause_is_over():
