@@ -26,7 +26,14 @@ def commit() -> str:
     name = _git("describe", "--always", "--exclude=*")
     if not name:
         return "unknown"
-    changed = _git("status", "--porcelain", "--untracked-files=no", "--", ".", f":!{RESULTS}")
+    changed = _git(
+        "status",
+        "--porcelain",
+        "--untracked-files=no",
+        "--",
+        ".",
+        f":!{RESULTS.relative_to(PROJECT)}",
+    )
     return f"{name}-dirty" if changed else name
 
 

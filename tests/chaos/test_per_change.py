@@ -6,6 +6,8 @@ import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -239,6 +241,30 @@ def test_a_kind_that_cannot_be_played_is_told_where_it_is_missing(
     for name, why in (("pooler", "PgBouncer is not"), ("two_versions", "no older commit")):
         with pytest.raises(pytest.skip.Exception, match=f"{name} is left out: {why}"):
             skip_if_left_out(("kills", name), said)
+
+
+def test_what_the_rounds_lack_is_played_after_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a few kinds at a time, until the column is reached; what cannot be reached is no pass."""
+    tally = Counter({"rows": FEWEST_IN_ALL})
+    world: Any = SimpleNamespace(
+        kinds=COLUMN, stand=SimpleNamespace(tally=SimpleNamespace(counts=tally))
+    )
+    asked: list[Sequence[str]] = []
+
+    def broken(_: Playing, _number: int, names: Sequence[str], _seconds: float) -> None:
+        asked.append(names)
+        for name in names:
+            tally[COLUMN[name][0][0]] += COLUMN[name][1]
+
+    monkeypatch.setattr(Playing, "play", broken)
+    playing: Any = Playing(world, world, ())
+    reach_the_column(playing)
+    assert {len(names) for names in asked} <= {1, AT_ONCE}
+    assert sorted(name for names in asked for name in names) == sorted(COLUMN)
+    tally.subtract({"kills": 1})
+    monkeypatch.setattr(Playing, "play", lambda *_: None)
+    with pytest.raises(AssertionError, match="kills: 299 of 300"):
+        reach_the_column(playing)
 
 
 def test_the_column_has_a_demand_of_each_kind_that_the_matrix_counts() -> None:

@@ -69,9 +69,7 @@ class Deriving:
     def follow_merge(self, merged: Merged) -> None:
         """Take the batch's rows in, and what follows from them; a row that fails in it is rejected."""
         kept_up = {i: row for i, row in merged.rows.items() if i not in merged.written}
-        self.rows.update(
-            kept_up
-        )  # their content stands at the newer version, whatever follows from it
+        self.rows.update(kept_up)  # at the newer version, whatever follows from them
         if not self.table.derivations:
             self.rows.update(merged.rows)
         elif merged.winners:
