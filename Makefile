@@ -105,7 +105,9 @@ faults: setup ## FAULTS_SEEDS=10000 in the simulation, FAULTS_ANSWERS=100000 wro
 	SLUICE_EXPLORE=1000 $(PYTEST) --timeout 1800 tests/contract/test_commits_alike.py tests/contract/test_streams.py tests/unit
 	$(BIN)/sluice-sim --seed $(FAULTS_SEED)00000 --seeds $(FAULTS_SEEDS) --record
 	$(BIN)/python -m tests.answers --answers $(FAULTS_ANSWERS) --seed $(FAULTS_SEED) --record
-	$(BIN)/python -m tests.chaos --minutes $(FAULTS_MINUTES) --seed $(FAULTS_SEED) --record
+	$(BIN)/python -m tests.chaos --minutes 3 --seed $(FAULTS_SEED) --record --recovery \
+	    --only kills --clients 8 --merchants 0 --projects 0
+	$(BIN)/python -m tests.chaos --minutes $(FAULTS_MINUTES) --seed $(FAULTS_SEED) --record --recovery
 
 mutants: setup ## Break the engine in every small way; fails when one survives unexplained; recorded
 	$(BIN)/python -m tests.mutation

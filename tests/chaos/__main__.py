@@ -77,6 +77,10 @@ def main() -> int:
         rounds = Rounds(stand, chosen, options.seed, watch)
         with watching(stand) as poller:
             violations = _play(rounds, poller, watch)
+        overlooked = stand.tally.holders.overlooked
+        for line in overlooked:
+            say(f"OVERLOOKED {line}")
+        violations += overlooked if options.recovery else []
         if options.record:
             say(f"recorded in {record(_run(rounds, options.seed, watch, violations))}")
     return 1 if violations else 0
@@ -164,7 +168,7 @@ def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
         f" {100 * recovery.holders_within_lease:.0f} % within one; of {recovery.sound} of these with all stores and"
         f" clocks well {100 * recovery.sound_within_lease:.1f} %, longest {recovery.sound_longest} s;"
         f" of {recovery.sound - recovery.again} of these without another death on the stream"
-        f" {100 * recovery.alone_within_lease:.1f} %;"
+        f" {100 * recovery.alone_within_lease:.1f} %, {recovery.overlooked} overlooked;"
         f" {rounds.stand.tally.holders.forgotten} were waited for at a round's end"
     )
     say(f"flood, p95 of the others before and during: {rounds.stand.flood}")
@@ -201,6 +205,11 @@ def _options() -> argparse.Namespace:
     )
     parser.add_argument(
         "--workers", type=int, default=SLOTS, help="at once; those that sleep or die use no core"
+    )
+    parser.add_argument(
+        "--recovery",
+        action="store_true",
+        help="who waits for more than a lease although a worker is free breaks a promise, too",
     )
     parser.add_argument("--record", action="store_true", help="into docs/results/faults.md")
     options = parser.parse_args()

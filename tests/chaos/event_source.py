@@ -227,12 +227,16 @@ class EventSource:
         while not self._ended.is_set():
             wanted = self.nurseries[slot % len(self.nurseries)]
             if worker is None or not worker.alive or nursery is not wanted:
+                self.tally.holders.free.works(slot)
                 if worker is not None and worker.alive:
                     worker.kill()
                 nursery, worker = wanted, wanted.fork()
+            if not self._is_older(slot):  # which does not know every stream
+                self.tally.holders.free.waits(slot)
             delivery = self._take(slot)
             if delivery is None:
                 continue
+            self.tally.holders.free.works(slot)
             try:
                 self._handle(slot, worker, delivery)
             finally:

@@ -9,10 +9,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from tests.chaos.free_workers import FreeWorkers
 from tests.chaos.timing import TIMES
 
 MOST_IDS = 24
 """An invocation makes fewer ids."""
+
+ASKING_S = 1.0
+"""A question to the queue lasts up to a second, and the machine is busy."""
 
 
 def nth_id(attempt: str, number: int) -> str:
@@ -22,12 +26,25 @@ def nth_id(attempt: str, number: int) -> str:
 
 class Recovered(NamedTuple):
     """``seconds`` from a death to the moment when another worker held the stream. ``held``: who died held it.
-    ``sound``: the round broke no store and no clock. ``again``: another worker died on the stream in between."""
+    ``sound``: the round broke no store and no clock. ``again``: another worker died on the stream in between.
+    ``free_s``: of what it took beyond one lease, so much of it a worker was free."""
 
     seconds: float
     held: bool
     sound: bool
     again: bool = False
+    free_s: float = 0.0
+
+    @property
+    def is_alone(self) -> bool:
+        """Nothing else was to blame: no store, no clock, no other death."""
+        return self.held and self.sound and not self.again
+
+    @property
+    def overlooked(self) -> bool:
+        """Nothing was to blame, a lease's time had passed, and a worker was free for longer than a question to the
+        queue lasts."""
+        return self.is_alone and self.free_s > ASKING_S
 
 
 class _Held(NamedTuple):
@@ -46,12 +63,15 @@ class _Dead:
 class Holders:
     """Thread-safe. Fed with lease writes that succeeded, and with deaths; times are monotonic seconds.
 
-    ``sound`` is said by whoever breaks things, of each round. ``forgotten`` were waited for when a round ended, for no
-    longer than a lease yet: whoever goes on then does so by the suite's own hand.
+    ``sound`` is said by whoever breaks things, of each round. ``overlooked`` tells people of each ``Recovered`` that
+    was. ``forgotten`` were waited for when a round ended, for no longer than a lease yet: whoever goes on then does so
+    by the suite's own hand.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self.recovered: list[Recovered] = []
+        self.free = FreeWorkers(now)
+        self.overlooked: list[str] = []
         self.forgotten = 0
         self.sound = True
         self._now = now
@@ -72,7 +92,7 @@ class Holders:
                 itself = dead
             if itself:
                 self._dead[key] = itself
-            self._note([each for each in dead if each not in itself])
+            self._note(key, [each for each in dead if each not in itself])
 
     def raised(self, key: str, token: int, to: int) -> None:
         """A holder's token had to be raised."""
@@ -108,17 +128,22 @@ class Holders:
     def forget_deaths(self) -> None:
         """The round is over. Who was waited for longer than a lease was late, by so much at least."""
         with self._lock:
-            waiting = [each for dead in self._dead.values() for each in dead]
-            late = [each for each in waiting if self._now() - each.at > TIMES.lease_s]
-            self._note(late)
-            self.forgotten += len(waiting) - len(late)
+            for key, waiting in self._dead.items():
+                late = [each for each in waiting if self._now() - each.at > TIMES.lease_s]
+                self._note(key, late)
+                self.forgotten += len(waiting) - len(late)
             self._dead.clear()
 
-    def _note(self, dead: Sequence[_Dead]) -> None:
-        now = self._now()
-        self.recovered += [
-            Recovered(now - each.at, each.held, self.sound, each.again) for each in dead
-        ]
+    def _note(self, key: str, dead: Sequence[_Dead]) -> None:
+        for each in dead:
+            seconds = self._now() - each.at
+            free_s = self.free.seconds_since(each.at + TIMES.lease_s)
+            self.recovered.append(Recovered(seconds, each.held, self.sound, each.again, free_s))
+            if self.recovered[-1].overlooked:
+                self.overlooked.append(
+                    f"{key}: its holder had died {seconds:.1f} s before another worker held it; a lease lasts"
+                    f" {TIMES.lease_s:g} s, and for {free_s:.1f} s after that a worker was free"
+                )
 
     def _is_held(self, key: str, token: int) -> bool:
         held = self._held.get(key)

@@ -72,7 +72,8 @@ class Recovery:
     """Seconds from a worker's death to the moment when another one holds its stream. ``lease_s`` is how long
     a lease lasted in that run; ``holders`` held it when they died; ``sound`` are those of them in whose round no store
     was broken and no clock wrong, with their own longest and 95th of a hundred; of ``again`` of these another worker
-    died on the stream before it was held, ``alone`` are the others."""
+    died on the stream before it was held, ``alone`` are the others. ``overlooked`` of these were held later than after
+    one lease although a worker was free meanwhile; runs before 2026-11-28 02:00 did not ask (None)."""
 
     deaths: int = 0
     p50: float = 0.0
@@ -88,6 +89,7 @@ class Recovery:
     sound_longest: float = 0.0
     again: int = 0
     alone_within_lease: float = 0.0
+    overlooked: int | None = None
 
     @classmethod
     def of(cls, recovered: Sequence[Recovered]) -> Recovery:
@@ -96,7 +98,7 @@ class Recovery:
         ordered = sorted(each.seconds for each in recovered)
         holders = [each for each in recovered if each.held]
         sound = sorted(each.seconds for each in holders if each.sound)
-        alone = [each.seconds for each in holders if each.sound and not each.again]
+        alone = [each.seconds for each in holders if each.is_alone]
         return cls(
             len(ordered),
             _share(ordered, 0.5),
@@ -112,6 +114,7 @@ class Recovery:
             round(sound[-1], 2) if sound else 0.0,
             len(sound) - len(alone),
             _within_lease(alone),
+            sum(each.overlooked for each in holders),
         )
 
 
@@ -259,16 +262,17 @@ def _recoveries(runs: Sequence[Run]) -> str:
         "dead worker's message takes over as soon as its invocation is over (ADR 8). Who dies before it told its\n"
         "message to come back is followed when the queue shows that again, 5 s later here: *of holders* is of those\n"
         "who held the lease when they died, *sound* of those of them in whose round no store was broken and no clock\n"
-        "wrong, *alone* of those of these for whom no other worker died on the stream before it was held. Also beyond\n"
-        "a lease: who waited for one of the few workers.\n\n"
+        "wrong, *alone* of those of these for whom no other worker died on the stream before it was held.\n"
+        "A few workers serve many streams here, so a stream may wait for one of them as well: *overlooked* of *alone*\n"
+        "were held after more than a lease although a worker was free for more than a second of that time.\n\n"
         f"Up to the run of {GUESSED} holders were only those who died where a holder alone can, and a follower's\n"
         "beginning counted instead of its lease; since then the lease's own writes tell. Up to the run of\n"
         "2026-11-27 04:07, deaths in a round's last moments counted, too: their messages are brought back by the\n"
         "suite itself, too early to take over, and then wait for the lapse.",
         "",
         "| date | lease | deaths | within one lease | p50 | p95 | longest | of holders | within one lease |"
-        " sound | within one lease | p95 | longest | alone | within one lease |",
-        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
+        " sound | within one lease | p95 | longest | alone | within one lease | overlooked |",
+        "|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|---|",
     ]
     for run in runs:
         r = run.recovery
@@ -279,8 +283,9 @@ def _recoveries(runs: Sequence[Run]) -> str:
         sound = (
             f"{r.sound:,} | {100 * r.sound_within_lease:.1f} % | {r.sound_p95} | {r.sound_longest}"
             f" | {r.sound - r.again:,} | {100 * r.alone_within_lease:.1f} %"
+            f" | {'' if r.overlooked is None else r.overlooked}"
             if r.sound
-            else "| | | | |"
+            else "| | | | | |"
         )
         lines.append(
             f"| {run.date} | {r.lease_s} | {r.deaths:,} | {within} | {r.p50} | {r.p95} | {r.longest} |"

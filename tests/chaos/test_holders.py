@@ -129,3 +129,39 @@ def test_whoever_is_late_at_a_rounds_end_was_late():
         Recovered(late, False, True),
     ]
     assert watched.holders.forgotten == 1
+
+
+def test_whoever_came_late_although_somebody_was_free_overlooked_it():
+    """Not while all were at work, and not before the lease's time had passed."""
+    watched = Watched()
+    free = watched.holders.free
+    first, second, third, last = attempts(4)
+    free.waits(1)
+    watched.takes(first, 1)
+    watched.dies(first)
+    watched.at += TIMES.lease_s - 1
+    free.works(1)
+    watched.at += 5
+    watched.takes(second, 2)
+    watched.dies(second)
+    watched.at += TIMES.lease_s + 1
+    free.waits(2)
+    free.waits(3)
+    watched.at += 2
+    free.works(2)
+    watched.at += 1
+    free.works(3)
+    watched.at += 1
+    watched.takes(third, 3)
+    watched.dies(third)
+    watched.at += TIMES.lease_s
+    free.waits(1)
+    watched.at += 2
+    watched.takes(last, 4)
+    found = watched.holders.recovered
+    assert [each.free_s for each in found] == [0, 3, 2]
+    assert [each.overlooked for each in found] == [False, True, True]
+    assert [each.startswith(f"{KEY}: ") for each in watched.holders.overlooked] == [True, True]
+    assert not found[1]._replace(again=True).overlooked
+    assert not found[1]._replace(held=False).overlooked
+    assert not found[1]._replace(sound=False).overlooked

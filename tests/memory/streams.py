@@ -63,6 +63,7 @@ class Vendor:
     point_read_fails: Exception | None = None
     page_takes: Callable[[], None] = lambda: None
     pages_read: int = 0
+    contradictions: int = 0
     point_reads: list[str] = field(default_factory=list)
 
     def page_after(self, after: str) -> tuple[list[str], bool]:
@@ -140,7 +141,11 @@ class Listing:
         return thing(row["id"], row["size"])
 
     def traffic(self) -> Traffic:
-        return Traffic(pages=self.vendor.pages_read, requests=self.vendor.pages_read)
+        return Traffic(
+            pages=self.vendor.pages_read,
+            requests=self.vendor.pages_read,
+            contradictions=self.vendor.contradictions,
+        )
 
     def close(self) -> None:
         self.closed += 1

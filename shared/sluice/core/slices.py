@@ -119,7 +119,8 @@ class EndpointTraffic:
 @dataclass(frozen=True, slots=True)
 class Traffic:
     """What a slice cost at the vendor. Latencies are milliseconds, one per answered request; ``waited_ms`` is
-    how long requests waited for their turn at the account, those that waited together counted once."""
+    how long requests waited for their turn at the account, those that waited together counted once;
+    ``contradictions`` are questions that the vendor answered in two ways, one right after the other."""
 
     pages: int = 0
     requests: int = 0
@@ -129,6 +130,7 @@ class Traffic:
     latencies_ms: Sequence[int] = ()
     waited_ms: int = 0
     endpoints: Sequence[EndpointTraffic] = ()
+    contradictions: int = 0
 
     def plus(self, other: Traffic) -> Traffic:
         """Both together; of an endpoint that both asked, the sums."""
@@ -141,6 +143,7 @@ class Traffic:
             latencies_ms=(*self.latencies_ms, *other.latencies_ms),
             waited_ms=self.waited_ms + other.waited_ms,
             endpoints=_summed([*self.endpoints, *other.endpoints]),
+            contradictions=self.contradictions + other.contradictions,
         )
 
 

@@ -46,7 +46,7 @@ class TrafficCount:
     def __init__(self, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = monotonic
         self._lock = threading.Lock()
-        self._pages = self._bytes = 0
+        self._pages = self._bytes = self._contradictions = 0
         self._latencies_ms: list[int] = []
         self._at: dict[str, _Spent] = {}
         self._waiting = 0
@@ -95,6 +95,10 @@ class TrafficCount:
         with self._lock:
             self._pages += 1
 
+    def contradicted(self) -> None:
+        with self._lock:
+            self._contradictions += 1
+
     def so_far(self) -> Traffic:
         with self._lock:
             at = [_told(endpoint, spent) for endpoint, spent in self._at.items()]
@@ -107,6 +111,7 @@ class TrafficCount:
                 latencies_ms=tuple(self._latencies_ms),
                 waited_ms=round(self._waited * 1000),
                 endpoints=tuple(at),
+                contradictions=self._contradictions,
             )
 
     def _spent_at(self, endpoint: str) -> _Spent:

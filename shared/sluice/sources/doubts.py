@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 
 import xxhash
@@ -21,13 +22,18 @@ class Doubt:
     """What was doubted about the answers to one question."""
 
     seen: set[bytes] = field(default_factory=set)
+    repeated: set[bytes] = field(default_factory=set)
 
     def settled(self, text: bytes) -> bool:
         """True when this was doubted before; otherwise it is from now on."""
         digest = xxhash.xxh3_128_digest(text)
         known = digest in self.seen
-        self.seen.add(digest)
+        (self.repeated if known else self.seen).add(digest)
         return known
+
+    def withdrawn(self, before: Collection[bytes]) -> bool:
+        """Whether the vendor said something since ``before`` was all that was seen, and did not say it again."""
+        return bool(self.seen - self.repeated - set(before))
 
 
 class Doubts:

@@ -132,6 +132,7 @@ class VendorHttp:
         ``question`` names what is asked, the same in every slice.
         """
         doubt = self._connection.doubts.about(question)
+        before = frozenset(doubt.seen)
         got = self.get(
             path,
             params,
@@ -144,6 +145,8 @@ class VendorHttp:
             lines=lines,
         )
         self._connection.doubts.dispel(question)
+        if doubt.withdrawn(before):
+            self.contradicted()
         return got
 
     def get(
@@ -190,6 +193,10 @@ class VendorHttp:
     def page(self) -> None:
         """Count a page that was believed."""
         self._count.page()
+
+    def contradicted(self) -> None:
+        """Count a question that the vendor answered in two ways, one right after the other."""
+        self._count.contradicted()
 
     def traffic(self) -> Traffic:
         return self._count.so_far()

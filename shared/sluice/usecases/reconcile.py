@@ -2,7 +2,8 @@
 
 A listing that says it is complete may still have been cut, and "missing twice" has lost live rows
 too. So a row is removed only if the vendor, asked for exactly this row, says that it is gone, and if
-nothing wrote it between that answer and the commit.
+nothing wrote it between that answer and the commit. A vendor that answers a question in two ways while it is
+asked for such rows is believed about none of them: the next listing finds again what is missing.
 """
 
 from __future__ import annotations
@@ -52,13 +53,16 @@ def reconcile(
     if not candidates:
         return Judgement(stream.after_reconcile(claim.cursor, step, None), done=True)
     try:
-        return _judge(stream, claim, step, candidates, budget)
+        judged = _judge(stream, claim, step, candidates, budget)
     except RequestRefused as error:
-        return _held_back(
-            stream, claim, step, f"{missing.missing} rows missing, none removed: {error}"
-        )
+        return _held_back(stream, claim, step, _none_removed(missing, str(error)))
     finally:
         stream.close()
+    twofold = stream.traffic().contradictions
+    if judged.gone and twofold:
+        why = f"meanwhile the vendor answered {twofold} questions in two ways"
+        return _held_back(stream, claim, step, _none_removed(missing, why))
+    return judged
 
 
 def _judge(
@@ -91,6 +95,10 @@ def _judge(
 
 def _held_back(stream: Stream, claim: Claim, step: Reconcile, note: str) -> Judgement:
     return Judgement(stream.after_reconcile(claim.cursor, step, None), done=True, note=note)
+
+
+def _none_removed(missing: Missing, why: str) -> str:
+    return f"{missing.missing} rows missing, none removed: {why}"
 
 
 def _brake_note(missing: Missing) -> str:

@@ -61,6 +61,11 @@ class Stand(Worker):
     def time_passes(self, by: timedelta) -> None:
         self.control.advance_clock(by.total_seconds())
 
+    def until_noon(self) -> None:
+        """To the vendor's next one. Windows end in the middle of a day then, and minutes that pass end none."""
+        noon = self.now().replace(hour=12, minute=0, second=0, microsecond=0)
+        self.time_passes((noon - self.now()) % timedelta(days=1))
+
     def run(self, reason: str = "schedule", **asked: Any) -> list[SliceReport]:
         """Slices until no message is left, or the run has failed for good."""
         return self.slices(self.key, reason, **asked)

@@ -49,12 +49,6 @@ def stand(database: Database, control: MixpanelControl) -> Iterator[Stand]:
         yield made
 
 
-def until_noon(stand: Stand) -> None:
-    """To the vendor's next noon: windows end in the middle of a day then, and days are more than was asked for."""
-    noon = stand.now().replace(hour=12, minute=0, second=0, microsecond=0)
-    stand.time_passes((noon - stand.now()) % DAY)
-
-
 def settled_truth(stand: Stand):
     """By the vendor's word, of all that should have been read: to where the cursor is, and that is not far behind.
 
@@ -156,7 +150,7 @@ OTHERS = ["html", "server_error", "length_too_long", "length_too_short", "reset"
 @pytest.mark.parametrize("kind", [*CUTS, *OTHERS])
 def test_an_answer_that_is_not_whole_moves_nothing(stand, kind):
     """Neither the cursor nor a count; once the vendor is well again, all is there."""
-    until_noon(stand)
+    stand.until_noon()
     stand.control.set_fault(kind, endpoints=["export"])
     reports = stand.run()
     assert reports[-1].outcome is Outcome.RUN_FAILED

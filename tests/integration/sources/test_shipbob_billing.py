@@ -339,6 +339,19 @@ def test_a_fault_in_a_fifth_of_the_answers_loses_nothing(
     assert equals_truth(faulty, stream)
 
 
+@pytest.mark.parametrize("seed", [1, 8, 13])
+def test_no_charge_is_removed_by_a_vendor_that_contradicts_itself(faulty: Stand, seed: int) -> None:
+    """Two fifths of its pages come empty, some twice in a row: both listings may lack a charge then."""
+    faulty.control.set_fault("empty_page", endpoints=["transactions"], probability=0.4, seed=seed)
+    for _ in range(3):
+        faulty.run("transactions")
+        faulty.time_passes(25 * HOUR)
+    faulty.control.clear_faults()
+    assert removed(faulty) == set()
+    faulty.caught_up("transactions")
+    assert equals_truth(faulty, "transactions")
+
+
 def test_rows_that_cannot_be_kept_are_set_aside_and_the_rest_loads(faulty: Stand) -> None:
     """They lie among the rejects, and load once the vendor mends them."""
     faulty.control.set_fault("poison_rows", probability=0.1, seed=3, endpoints=["transactions"])

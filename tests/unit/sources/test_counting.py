@@ -133,7 +133,7 @@ def test_threads_lose_nothing():
 
 def test_two_accounts_traffic_adds_up():
     """Of an endpoint that both asked, the sums; the order is that in which they were first asked."""
-    one = Traffic(1, 2, 3, 4, 5, (6,), 7, (EndpointTraffic("/a", 1, 2, 3, 4),))
+    one = Traffic(1, 2, 3, 4, 5, (6,), 7, (EndpointTraffic("/a", 1, 2, 3, 4),), 8)
     two = Traffic(
         10,
         20,
@@ -143,6 +143,7 @@ def test_two_accounts_traffic_adds_up():
         (60,),
         70,
         (EndpointTraffic("/b", 1), EndpointTraffic("/a", 10, 20, 30, 40)),
+        80,
     )
     assert one.plus(two) == Traffic(
         11,
@@ -153,6 +154,7 @@ def test_two_accounts_traffic_adds_up():
         (6, 60),
         77,
         (EndpointTraffic("/a", 11, 22, 33, 44), EndpointTraffic("/b", 1)),
+        88,
     )
     assert by_endpoint(one) == {"/a": {"requests": 1, "retries": 2, "errors": 3, "ms": 4}}
 

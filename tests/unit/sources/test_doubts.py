@@ -14,6 +14,19 @@ def test_the_same_answer_twice_settles_a_doubt():
     assert doubts.about("page 1").settled(b"empty")
 
 
+def test_what_was_not_said_again_was_withdrawn():
+    """Whether another doubtful answer came or one that was believed at once; not what was seen before."""
+    doubt = Doubts().about("page 1")
+    before = frozenset(doubt.seen)
+    doubt.settled(b"empty")
+    assert doubt.withdrawn(before)
+    assert not doubt.withdrawn(frozenset(doubt.seen))
+    doubt.settled(b"empty")
+    assert not doubt.withdrawn(before)
+    doubt.settled(b"short")
+    assert doubt.withdrawn(before)
+
+
 def test_a_believed_answer_dispels_the_doubt():
     """What was doubted in an earlier read does not speak for damage in a later one."""
     doubts = Doubts()

@@ -83,3 +83,21 @@ def test_what_is_only_doubted_is_no_error():
     got = room.http.ask_until_believed("question", "/x", {}, read, budget=room.budget())
     traffic = room.http.traffic()
     assert (got.requests, traffic.requests, traffic.retries, traffic.errors) == (2, 2, 1, 0)
+    assert traffic.contradictions == 0
+
+
+def test_a_question_answered_in_two_ways_is_counted():
+    """Once, however many answers were doubted; the next question is another."""
+    vendor = Vendor(answer(body=b"1"), answer(body=b"2"), answer(body=b"3"))
+    room = Room(vendor)
+
+    def read(answered, doubt):
+        if answered.body != b"3" and not doubt.settled(answered.body):
+            raise VendorAnswerBroken("once more")
+        return answered.body
+
+    def ask():
+        return room.http.ask_until_believed("question", "/x", {}, read, budget=room.budget()).value
+
+    assert [ask(), ask()] == [b"3", b"3"]
+    assert room.http.traffic().contradictions == 1

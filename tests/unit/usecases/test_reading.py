@@ -156,6 +156,34 @@ def test_without_point_reads_nothing_is_removed() -> None:
     assert world.commits.database.runs[-1].outcome == "completed"
 
 
+def test_a_vendor_that_contradicts_itself_removes_nothing() -> None:
+    """Not at once: the next listing finds again what is missing, and a vendor that is of one mind is believed."""
+    world = world_without("t001", "t002")
+    world.vendor.contradictions = 3
+    reports = world.sync(full_since=world.clock())
+    assert world.vendor.point_reads == ["t001", "t002"]
+    assert len(world.stored()) == 60
+    assert (
+        "2 rows missing, none removed: meanwhile the vendor answered 3 questions in two ways"
+        in reports[-1].detail
+    )
+    assert world.commits.database.runs[-1].outcome == "completed"
+    world.vendor.contradictions = 0
+    world.clock.advance(minutes=1)
+    world.sync(full_since=world.clock())
+    assert world.in_step()
+
+
+def test_contradictions_hold_nothing_up_where_nobody_is_gone() -> None:
+    """Each row was there when it was asked for: that stands whatever else was said."""
+    world = world_without()
+    world.vendor.lose_after = "t049"
+    world.vendor.contradictions = 1
+    reports = world.sync(full_since=world.clock())
+    assert "none removed" not in reports[-1].detail
+    assert world.in_step()
+
+
 def test_judging_goes_on_where_the_vendor_interrupted_it() -> None:
     world = world_without(*ids(5))
     has, asked = world.vendor.has, []

@@ -88,7 +88,10 @@ class EngageClient:
         while absent and lacked < SAID_BEFORE_GONE:
             got = self._present(absent, budget)
             requests += got.requests
-            absent = [each for each in absent if each not in got.value.ids]
+            there = [each for each in absent if each in got.value.ids]
+            if there and lacked:
+                self.http.contradicted()
+            absent = [each for each in absent if each not in there]
             lacked += got.value.is_all
         return Got(frozenset(ids) - frozenset(absent), requests)
 

@@ -132,15 +132,17 @@ class ShipBobClient:
         object cannot be read.
         """
         path = self._path(name.format(id=plain_number(record_id)))
-        for _ in range(SAID_BEFORE_GONE - 1):
+        for said in range(1, 1 + SAID_BEFORE_GONE):
             try:
-                return self._one(name, path, record_id, budget)
+                got = self._one(name, path, record_id, budget)
             except NotFound:
-                budget.spend(requests=1)
-        try:
-            return self._one(name, path, record_id, budget)
-        except NotFound:
-            return Got(None, requests=1)
+                if said < SAID_BEFORE_GONE:
+                    budget.spend(requests=1)
+                continue
+            if said > 1:
+                self.http.contradicted()
+            return got
+        return Got(None, requests=1)
 
     def _one(self, name: str, path: str, record_id: str, budget: Budget) -> Got[Record | None]:
         return self.http.get(

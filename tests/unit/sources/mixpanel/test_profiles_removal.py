@@ -33,26 +33,32 @@ def points(vendor: Engage) -> list[list[str]]:
 
 def test_only_who_is_missing_twice_is_gone(clock: Clock) -> None:
     vendor = engage(clock, 3)
-    assert judged(opened(vendor), clock, "user-001", "gone", "user-002") == {
+    stream = opened(vendor)
+    assert judged(stream, clock, "user-001", "gone", "user-002") == {
         "user-001": True,
         "gone": False,
         "user-002": True,
     }
     assert points(vendor) == [["user-001", "gone", "user-002"], ["gone"]]
+    assert stream.traffic().contradictions == 0
 
 
 def test_one_that_is_missing_once_is_not(clock: Clock) -> None:
     vendor = engage(clock, 3)
     nothing = orjson.loads(vendor.page("p", 0, []).content)
     vendor.spoil = lambda form, before: json_answer(nothing) if len(vendor.asked) == 1 else None
-    assert judged(opened(vendor), clock, "user-001") == {"user-001": True}
+    stream = opened(vendor)
+    assert judged(stream, clock, "user-001") == {"user-001": True}
+    assert stream.traffic().contradictions == 1
 
 
 def test_nobody_is_gone_who_may_be_on_a_page_that_was_not_asked_for(clock: Clock) -> None:
     """A full page of a question about many lacks the rest: they are asked for until an answer is not full."""
     vendor = engage(clock, 7, page_size=3)
     names = [f"user-{number:03}" for number in range(7)]
-    found = judged(opened(vendor), clock, *names[:4], "gone", *names[4:])
+    stream = opened(vendor)
+    found = judged(stream, clock, *names[:4], "gone", *names[4:])
+    assert stream.traffic().contradictions == 0
     assert found == {**dict.fromkeys(names, True), "gone": False}
     assert [len(each) for each in points(vendor)] == [8, 5, 2, 1]
 

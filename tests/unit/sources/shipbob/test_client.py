@@ -210,8 +210,13 @@ def test_one_object_is_the_very_one_that_was_asked_for():
 def test_an_object_is_gone_when_the_vendor_says_so_twice():
     """A single 404 may be an outage of its own."""
     assert Account(404, 404).order("7").value is None
-    assert Account(410, 404).order("7").value is None
-    assert Account(404, {"id": 7}).order("7").value.id == "7"
+    sure = Account(410, 404)
+    assert (sure.order("7").value, sure.client.traffic().contradictions) == (None, 0)
+    wavering = Account(404, {"id": 7})
+    assert wavering.order("7").value.id == "7"
+    assert wavering.client.traffic().contradictions == 1
+    assert wavering.order("7").value.id == "7"
+    assert wavering.client.traffic().contradictions == 1
 
 
 def test_an_object_that_cannot_be_kept_is_a_rejected_row():
