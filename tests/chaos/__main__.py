@@ -134,6 +134,7 @@ def _run(rounds: Rounds, seed: int, watch: Watch, violations: list[str]) -> Run:
         counts=stand.tally.counts,
         recoveries=stand.tally.holders.recovered,
         flood=stand.flood,
+        beside_poison=stand.beside_poison,
         violations=violations,
     )
 
@@ -171,7 +172,10 @@ def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
         f" {100 * recovery.alone_within_lease:.1f} %, {recovery.overlooked} overlooked;"
         f" {rounds.stand.tally.holders.forgotten} were waited for at a round's end"
     )
-    say(f"flood, p95 of the others before and during: {rounds.stand.flood}")
+    stand = rounds.stand
+    for name, found in (("a flood", stand.flood), ("poison", stand.beside_poison)):
+        told = ", ".join(f"{each.before:.2f} and {each.during:.2f} s" for each in found)
+        say(f"p95 of the others before {name} and during it: {told or 'not measured'}")
     say(f"{len(rounds.done)} rounds, {len(violations)} violations")
     return violations
 

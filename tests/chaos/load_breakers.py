@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import random
-import statistics
-import time
 from collections.abc import Sequence
 
 from local.vendors.cars.models import Fault, FaultKind, Mutation
 from local.vendors.mixpanel import faults as mixpanel_faults
 from local.vendors.shipbob import faults as shipbob_faults
 from tests.chaos.mixpanel_world import MixpanelWorld
+from tests.chaos.others import Compared, Others
 from tests.chaos.shipbob_world import ShipBobWorld
 from tests.chaos.stand import Stand
-from tests.chaos.timing import SLOWER
 
 FLOOD = 60
 """Messages for one client at once, a hundred times what lies there of any other. No more than its desk lets
 in while the suite waits for rest: a refused message comes back in whole seconds, however short slices are."""
-
-CALM_BEFORE_S = 7.0 * SLOWER
-"""Of a round, to compare with as long a time of the flood: in a longer one, longer gaps can be seen."""
-
-FEWEST_AGES = 20
-"""Of fewer, nothing is said."""
 
 FAULTS_THAT_LIE = frozenset(
     {
@@ -186,24 +178,28 @@ class Vendor:
 
 
 class Poison:
-    """Row 16: a client's slices fail each time, end in the dead-letter queue, and are redriven."""
+    """Row 16: a client's slices fail each time, end in the dead-letter queue, and are redriven. The others'
+    freshness is compared with before."""
 
     name = "poison"
     matrix_rows: Sequence[int] = (16,)
 
     def begin(self, stand: Stand, random: random.Random) -> None:
-        self._stand = stand
-        victims = random.sample(stand.clients, 2)
-        stand.event_source.conditions.poisoned = frozenset(str(each.key) for each in victims)
+        self._stand, self._unmeasured = stand, 0
+        self._victims = frozenset(str(each.key) for each in random.sample(stand.clients, 2))
+        self._others = Others(stand.tally, self._victims)
 
     def disturb(self) -> None:
-        """It is always the same slices that fail."""
+        """Once it has begun, it is always the same slices that fail."""
+        if self._others.may_begin():
+            self._stand.event_source.conditions.poisoned = self._victims
 
     def end(self) -> None:
         self._stand.event_source.conditions.poisoned = frozenset()
+        self._unmeasured = _kept(self._others, self._stand.beside_poison)
 
     def counts(self) -> dict[str, int]:
-        return {"poisoned.clients": 2}
+        return {"poisoned.clients": len(self._victims), "poison.unmeasured": self._unmeasured}
 
 
 class Flood:
@@ -213,35 +209,24 @@ class Flood:
     matrix_rows: Sequence[int] = (17,)
 
     def begin(self, stand: Stand, random: random.Random) -> None:
-        self._stand, self._sent, self._before = stand, 0, 0.0
+        self._stand, self._sent, self._unmeasured = stand, 0, 0
         self._client = random.choice(stand.clients)
-        self._floods_at = time.monotonic() + CALM_BEFORE_S
-        self._looks_at = self._floods_at + CALM_BEFORE_S
-        self._during, self._unmeasured = 0.0, 0
-        stand.tally.take_ages()
+        self._others = Others(stand.tally, {str(self._client.key)})
 
     def disturb(self) -> None:
-        if time.monotonic() < self._floods_at:
-            return
-        if not self._sent:
-            self._before = self._p95_of_the_others()
+        if self._others.may_begin() and not self._sent:
             self._stand.messages.ask_for_slices([self._client.key] * FLOOD, reason="schedule")
             self._sent = FLOOD
-        elif not self._during and time.monotonic() >= self._looks_at:
-            self._during = self._p95_of_the_others()
 
     def end(self) -> None:
-        during = self._during or self._p95_of_the_others()
-        if self._before and during:
-            self._stand.flood.append((self._before, during))
-        else:
-            self._unmeasured = 1
+        self._unmeasured = _kept(self._others, self._stand.flood)
 
     def counts(self) -> dict[str, int]:
         return {"flood.messages": self._sent, "flood.unmeasured": self._unmeasured}
 
-    def _p95_of_the_others(self) -> float:
-        """Seconds between two commits of a stream; 0 when there were too few to tell."""
-        found = self._stand.tally.take_ages()
-        ages = [age for key in found if key != str(self._client.key) for age in found[key]]
-        return statistics.quantiles(ages, n=20)[-1] if len(ages) > FEWEST_AGES else 0.0
+
+def _kept(others: Others, where: list[Compared]) -> int:
+    """1 when there was nothing to keep."""
+    found = others.compared()
+    where += [found] if found else []
+    return 0 if found else 1

@@ -8,12 +8,13 @@ from __future__ import annotations
 import json
 import math
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from tests.answers.kept import faulty_answers
 from tests.chaos.holders import Recovered
+from tests.chaos.others import Compared
 from tests.chaos.tcp_proxy import PER_CHUNK, PER_COMMIT
 from tests.chaos.timing import TIMES, Times
 from tests.provenance import RESULTS, commit, machine, moment
@@ -139,6 +140,7 @@ class Run:
     recovery: Recovery
     flood: Sequence[tuple[float, float]] = ()
     violations: Sequence[str] = field(default_factory=tuple)
+    beside_poison: Sequence[tuple[float, float]] = ()
 
 
 def now_run(
@@ -149,8 +151,9 @@ def now_run(
     rounds: int,
     counts: Mapping[str, int],
     recoveries: Sequence[Recovered],
-    flood: Sequence[tuple[float, float]],
+    flood: Sequence[Compared],
     violations: Sequence[str],
+    beside_poison: Sequence[Compared],
 ) -> Run:
     """This run, with where and when it was."""
     return Run(
@@ -163,8 +166,9 @@ def now_run(
         rounds,
         dict(sorted(counts.items())),
         Recovery.of(recoveries),
-        [(round(before, 2), round(during, 2)) for before, during in flood],
+        _rounded(flood),
         tuple(violations),
+        _rounded(beside_poison),
     )
 
 
@@ -211,6 +215,8 @@ def markdown(runs: Sequence[Run], beside: Mapping[str, int] | None = None) -> st
         _recoveries(runs),
         "## A client that floods",
         _floods(runs),
+        "## Beside poison",
+        _poisoned(runs),
         "## Violations",
         _violations(runs),
     ]
@@ -306,15 +312,38 @@ def _floods(runs: Sequence[Run]) -> str:
         "be seen, and other things were broken beside it; up to 2026-11-26 00:07 there was no desk.\n"
         f"{unmeasured} of {floods} floods went unmeasured: the others had too few commits before or during them.",
         "",
-        "| run | before | during | factor |",
-        "|---|---|---|---|",
-    ]
-    lines += [
-        f"| {run.date} | {before:.2f} | {during:.2f} | {during / before:.1f} |"
-        for run in runs
-        for before, during in run.flood
+        *_factors((run.date, *each) for run in runs for each in run.flood),
     ]
     return "\n".join(lines)
+
+
+def _poisoned(runs: Sequence[Run]) -> str:
+    """Rounds of runs before there was this measure have no word about it."""
+    told = [run for run in runs if "poison.unmeasured" in run.counts]
+    if not told:
+        return "Not measured yet."
+    unmeasured = sum(run.counts["poison.unmeasured"] for run in told)
+    rounds = sum(run.counts.get("rounds.poison", 0) for run in told)
+    lines = [
+        "The same of all but two clients, just before every slice of these begins to fail and while it does, until\n"
+        "its message lies among the dead letters. Wanted: less than twice. What else is broken is so\n"
+        f"before and during it. {unmeasured} of {rounds} rounds went unmeasured.",
+        "",
+        *_factors((run.date, *each) for run in told for each in run.beside_poison),
+    ]
+    return "\n".join(lines)
+
+
+def _factors(found: Iterable[tuple[str, float, float]]) -> list[str]:
+    lines = ["| run | before | during | factor |", "|---|---|---|---|"]
+    return lines + [
+        f"| {date} | {before:.2f} | {during:.2f} | {during / before:.1f} |"
+        for date, before, during in found
+    ]
+
+
+def _rounded(found: Sequence[Compared]) -> Sequence[tuple[float, float]]:
+    return [(round(each.before, 2), round(each.during, 2)) for each in found]
 
 
 def _violations(runs: Sequence[Run]) -> str:

@@ -33,6 +33,7 @@ from tests.chaos.database import ChaosDatabase
 from tests.chaos.event_source import EventSource
 from tests.chaos.fates import Fates
 from tests.chaos.mixpanel_world import REREAD_S, MixpanelWorld
+from tests.chaos.others import Compared
 from tests.chaos.pushing import Gateway, PushSource
 from tests.chaos.shipbob_world import ShipBobWorld
 from tests.chaos.state_backup import StateBackup
@@ -91,7 +92,8 @@ class Stand:
         self.mixpanel: MixpanelWorld | None = None
         self.pushes: PushSource | None = None
         self.older: Nursery | None = None
-        self.flood: list[tuple[float, float]] = []
+        self.flood: list[Compared] = []
+        self.beside_poison: list[Compared] = []
         self.ahead_s = 0.0
         self.settled_at = datetime.now(UTC)
         self.forged: set[str] = set()

@@ -6,6 +6,7 @@ import threading
 import time
 from collections import Counter, defaultdict
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from tests.chaos.fates import Fate
 from tests.chaos.holders import Holders
@@ -13,6 +14,14 @@ from tests.chaos.workers import Ended
 
 FAULTLESS = frozenset({"SliceBroken"})
 """Errors that are no bug: the suite raised them itself."""
+
+
+class Age(NamedTuple):
+    """How old what a stream had committed was when it committed again, ``at`` monotonic seconds."""
+
+    at: float
+    stream: str
+    seconds: float
 
 
 @dataclass
@@ -24,7 +33,7 @@ class Tally:
     counts: Counter[str] = field(default_factory=Counter)
     holders: Holders = field(default_factory=Holders)
     bugs: list[str] = field(default_factory=list)
-    ages: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
+    ages: list[Age] = field(default_factory=list)
     waits: dict[str, list[float]] = field(default_factory=lambda: defaultdict(list))
     put_off: dict[str, str] = field(default_factory=dict)
     _commits: Counter[str] = field(default_factory=Counter)
@@ -71,12 +80,12 @@ class Tally:
         self.holders.forget_deaths()
         with self._lock:
             self._committed_at.clear()
+            self.ages.clear()
 
-    def take_ages(self) -> dict[str, list[float]]:
-        """Seconds between commits, by stream, since this was asked last."""
+    def ages_between(self, since: float, until: float) -> list[Age]:
+        """Of commits of this round."""
         with self._lock:
-            ages, self.ages = self.ages, defaultdict(list)
-            return ages
+            return [age for age in self.ages if since <= age.at < until]
 
     def note_wait(self, key: str, waited_s: float) -> None:
         """Let in, a message had waited for so long."""
@@ -118,5 +127,5 @@ class Tally:
         self.counts["vendor_errors"] += errors
         self._commits[key] += 1
         if key in self._committed_at:
-            self.ages[key].append(now - self._committed_at[key])
+            self.ages.append(Age(now, key, now - self._committed_at[key]))
         self._committed_at[key] = now

@@ -171,9 +171,15 @@ def test_recorded_runs_add_up(tmp_path: Path) -> None:
 
 def test_floods_that_went_unmeasured_and_look_ups_are_told(tmp_path: Path) -> None:
     counts = {"rounds.flood": 3, "look_ups.stored": 30, "look_ups.not_stored": 30}
-    run = Run("2026-01-01", "abc", "x", "y", 1, 60, 2, counts, Recovery(), [(1.0, 2.0)])
+    counts |= {"rounds.poison": 2, "poison.unmeasured": 1}
+    run = Run(
+        "2026-01-01", "abc", "x", "y", 1, 60, 2, counts, Recovery(), [(1.0, 2.0)], beside_poison=[(2.0, 3.0)]
+    )  # fmt: skip
     page = record(run, tmp_path).read_text(encoding="utf-8")
     assert "2 of 3 floods went unmeasured" in page
+    assert "1 of 2 rounds went unmeasured" in page
+    assert "| 2026-01-01 | 1.00 | 2.00 | 2.0 |" in page
+    assert "| 2026-01-01 | 2.00 | 3.00 | 1.5 |" in page
     assert "| 3 | slices looked up, since nobody knew of their COMMIT | 60 | 50 | reached |" in page
     assert "| 3 | of these, found stored | 30 | 50 | 60 % |" in page
 
