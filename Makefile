@@ -107,7 +107,7 @@ faults: setup ## FAULTS_SEEDS=10000 in the simulation, FAULTS_ANSWERS=100000 wro
 	$(BIN)/python -m tests.answers --answers $(FAULTS_ANSWERS) --seed $(FAULTS_SEED) --record
 	$(BIN)/python -m tests.chaos --minutes 3 --seed $(FAULTS_SEED) --record --recovery \
 	    --only kills --clients 8 --merchants 0 --projects 0
-	$(BIN)/python -m tests.chaos --minutes $(FAULTS_MINUTES) --seed $(FAULTS_SEED) --record --recovery
+	$(BIN)/python -m tests.chaos --minutes $(FAULTS_MINUTES) --seed $(FAULTS_SEED) --record
 
 mutants: setup ## Break the engine in every small way; fails when one survives unexplained; recorded
 	$(BIN)/python -m tests.mutation

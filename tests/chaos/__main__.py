@@ -77,10 +77,9 @@ def main() -> int:
         rounds = Rounds(stand, chosen, options.seed, watch)
         with watching(stand) as poller:
             violations = _play(rounds, poller, watch)
-        overlooked = stand.tally.holders.overlooked
-        for line in overlooked:
-            say(f"OVERLOOKED {line}")
-        violations += overlooked if options.recovery else []
+            if options.recovery:
+                violations += stand.tally.holders.overlooked
+                say(f"and {len(stand.tally.holders.overlooked)} recoveries too late")
         if options.record:
             say(f"recorded in {record(_run(rounds, options.seed, watch, violations))}")
     return 1 if violations else 0
@@ -172,6 +171,8 @@ def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
         f" {100 * recovery.alone_within_lease:.1f} %, {recovery.overlooked} overlooked;"
         f" {rounds.stand.tally.holders.forgotten} were waited for at a round's end"
     )
+    for line in rounds.stand.tally.holders.overlooked:
+        say(f"OVERLOOKED {line}")
     stand = rounds.stand
     for name, found in (("a flood", stand.flood), ("poison", stand.beside_poison)):
         told = ", ".join(f"{each.before:.2f} and {each.during:.2f} s" for each in found)

@@ -18,6 +18,7 @@ from typing import Any
 
 from sluice.messages import SliceMessage
 from tests.chaos.fates import SPARED, Fates
+from tests.chaos.free_workers import FreeWorkers
 from tests.chaos.tally import Tally
 from tests.chaos.timing import TIMES
 from tests.chaos.workers import Ended, Nursery, Worker
@@ -61,6 +62,7 @@ class Conditions:
 @dataclass
 class EventSource:
     """``nurseries``: workers of slot n come from the n-th, counted round. ``ahead_s``: everybody's clock.
+    ``free`` hears which of the workers have nothing to do.
     ``newcomers``: streams that only the first nursery's code knows. They are registered when a deploy is over."""
 
     sqs: Any
@@ -73,6 +75,7 @@ class EventSource:
     conditions: Conditions = field(default_factory=Conditions)
     ahead_s: float = 0.0
     newcomers: frozenset[str] = frozenset()
+    free: FreeWorkers | None = None
     _ready: list[Delivery] = field(default_factory=list)
     _late: list[tuple[float, int, Delivery]] = field(default_factory=list)
     _busy: int = 0
@@ -227,16 +230,15 @@ class EventSource:
         while not self._ended.is_set():
             wanted = self.nurseries[slot % len(self.nurseries)]
             if worker is None or not worker.alive or nursery is not wanted:
-                self.tally.holders.free.works(slot)
+                self._note_free(slot, free=False)
                 if worker is not None and worker.alive:
                     worker.kill()
                 nursery, worker = wanted, wanted.fork()
-            if not self._is_older(slot):  # which does not know every stream
-                self.tally.holders.free.waits(slot)
+            self._note_free(slot, free=not self._is_older(slot))  # which does not know every stream
             delivery = self._take(slot)
             if delivery is None:
                 continue
-            self.tally.holders.free.works(slot)
+            self._note_free(slot, free=False)
             try:
                 self._handle(slot, worker, delivery)
             finally:
@@ -244,6 +246,10 @@ class EventSource:
                     self._busy -= 1
         if worker is not None:
             worker.kill()
+
+    def _note_free(self, slot: int, *, free: bool) -> None:
+        if self.free is not None:
+            (self.free.waits if free else self.free.works)(slot)
 
     def _handle(self, slot: int, worker: Worker, delivery: Delivery) -> None:
         waited_s = time.time() - delivery.sent_at if delivery.sent_at is not None else None

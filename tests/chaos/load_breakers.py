@@ -191,7 +191,7 @@ class Poison:
 
     def disturb(self) -> None:
         """Once it has begun, it is always the same slices that fail."""
-        if self._others.may_begin():
+        if self._others.begin():
             self._stand.event_source.conditions.poisoned = self._victims
 
     def end(self) -> None:
@@ -214,7 +214,7 @@ class Flood:
         self._others = Others(stand.tally, {str(self._client.key)})
 
     def disturb(self) -> None:
-        if self._others.may_begin() and not self._sent:
+        if self._others.begin():
             self._stand.messages.ask_for_slices([self._client.key] * FLOOD, reason="schedule")
             self._sent = FLOOD
 

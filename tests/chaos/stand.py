@@ -216,6 +216,7 @@ class Stand:
             fates=self.fates,
             tally=self.tally,
             newcomers=frozenset(str(key) for world in self.worlds for key in world.keys),
+            free=self.tally.holders.free,
         )
         self._stack.callback(self.event_source.stop)
         self.event_source.start()

@@ -82,10 +82,10 @@ class Tally:
             self._committed_at.clear()
             self.ages.clear()
 
-    def ages_between(self, since: float, until: float) -> list[Age]:
-        """Of commits of this round."""
+    def ages_until(self, until: float) -> list[Age]:
+        """Of commits of this round, one after another."""
         with self._lock:
-            return [age for age in self.ages if since <= age.at < until]
+            return [age for age in self.ages if age.at < until]
 
     def note_wait(self, key: str, waited_s: float) -> None:
         """Let in, a message had waited for so long."""

@@ -243,3 +243,10 @@ def _source(nurseries: list[Any]) -> dict[str, Any]:
         "sqs": None, "queue_url": "", "nurseries": nurseries, "slots": 2, "random": chance,
         "fates": Fates(chance), "tally": Tally(),
     }  # fmt: skip
+
+
+def test_who_serves_pushes_alone_is_no_worker_that_could_have_come(stand: Stand) -> None:
+    """Streams wait for workers of their own queue."""
+    assert stand.pushes is not None
+    assert stand.pushes.free is None
+    assert stand.event_source.free is stand.tally.holders.free

@@ -120,7 +120,7 @@ class EndpointTraffic:
 class Traffic:
     """What a slice cost at the vendor. Latencies are milliseconds, one per answered request; ``waited_ms`` is
     how long requests waited for their turn at the account, those that waited together counted once;
-    ``contradictions`` are questions that the vendor answered in two ways, one right after the other."""
+    ``contradictions`` are questions to which the vendor said that there is nothing, and then that there is."""
 
     pages: int = 0
     requests: int = 0

@@ -22,18 +22,24 @@ class Doubt:
     """What was doubted about the answers to one question."""
 
     seen: set[bytes] = field(default_factory=set)
-    repeated: set[bytes] = field(default_factory=set)
+    _empty: set[bytes] = field(default_factory=set)
+    _repeated: set[bytes] = field(default_factory=set)
 
-    def settled(self, text: bytes) -> bool:
-        """True when this was doubted before; otherwise it is from now on."""
+    def settled(self, text: bytes, *, empty: bool = False) -> bool:
+        """True when this was doubted before; otherwise it is from now on. ``empty``: it says that there is nothing."""
         digest = xxhash.xxh3_128_digest(text)
-        known = digest in self.seen
-        (self.repeated if known else self.seen).add(digest)
-        return known
+        if digest in self.seen:
+            self._repeated.add(digest)
+            return True
+        self.seen.add(digest)
+        if empty:
+            self._empty.add(digest)
+        return False
 
     def withdrawn(self, before: Collection[bytes]) -> bool:
-        """Whether the vendor said something since ``before`` was all that was seen, and did not say it again."""
-        return bool(self.seen - self.repeated - set(before))
+        """Whether, since ``before`` was all that was seen, the vendor said that there is nothing and did not say it
+        again. Rows that are in another order or have become more are no such thing: a listing grows."""
+        return bool(self._empty - self._repeated - set(before))
 
 
 class Doubts:

@@ -132,21 +132,25 @@ class VendorHttp:
         ``question`` names what is asked, the same in every slice.
         """
         doubt = self._connection.doubts.about(question)
-        before = frozenset(doubt.seen)
-        got = self.get(
-            path,
-            params,
-            lambda answer: read(answer, doubt),
-            budget=budget,
-            repeatable=repeatable,
-            doubt=doubt,
-            endpoint=endpoint,
-            posted=posted,
-            lines=lines,
-        )
+        before, believed = frozenset(doubt.seen), False
+        try:
+            got = self.get(
+                path,
+                params,
+                lambda answer: read(answer, doubt),
+                budget=budget,
+                repeatable=repeatable,
+                doubt=doubt,
+                endpoint=endpoint,
+                posted=posted,
+                lines=lines,
+            )
+            believed = True
+        finally:
+            said_more = believed or len(doubt.seen - before) > 1
+            if said_more and doubt.withdrawn(before):
+                self.contradicted()
         self._connection.doubts.dispel(question)
-        if doubt.withdrawn(before):
-            self.contradicted()
         return got
 
     def get(
@@ -195,7 +199,7 @@ class VendorHttp:
         self._count.page()
 
     def contradicted(self) -> None:
-        """Count a question that the vendor answered in two ways, one right after the other."""
+        """Count a question to which the vendor said that there is nothing, and then that there is."""
         self._count.contradicted()
 
     def traffic(self) -> Traffic:

@@ -2,8 +2,9 @@
 
 A listing that says it is complete may still have been cut, and "missing twice" has lost live rows
 too. So a row is removed only if the vendor, asked for exactly this row, says that it is gone, and if
-nothing wrote it between that answer and the commit. A vendor that answers a question in two ways while it is
-asked for such rows is believed about none of them: the next listing finds again what is missing.
+nothing wrote it between that answer and the commit. A vendor that says of something that it is not there and
+then that it is, while it is asked for such rows, is believed about none of a slice's: the next listing finds
+again what is missing.
 """
 
 from __future__ import annotations
@@ -58,9 +59,9 @@ def reconcile(
         return _held_back(stream, claim, step, _none_removed(missing, str(error)))
     finally:
         stream.close()
-    twofold = stream.traffic().contradictions
-    if judged.gone and twofold:
-        why = f"meanwhile the vendor answered {twofold} questions in two ways"
+    taken_back = stream.traffic().contradictions
+    if judged.gone and taken_back:
+        why = f"meanwhile the vendor took {taken_back} answers back"
         return _held_back(stream, claim, step, _none_removed(missing, why))
     return judged
 

@@ -15,16 +15,16 @@ def test_the_same_answer_twice_settles_a_doubt():
 
 
 def test_what_was_not_said_again_was_withdrawn():
-    """Whether another doubtful answer came or one that was believed at once; not what was seen before."""
+    """That there is nothing; not what was seen before, and not a page that came in another order or has grown."""
     doubt = Doubts().about("page 1")
+    doubt.settled(b"before", empty=True)
     before = frozenset(doubt.seen)
-    doubt.settled(b"empty")
-    assert doubt.withdrawn(before)
-    assert not doubt.withdrawn(frozenset(doubt.seen))
-    doubt.settled(b"empty")
-    assert not doubt.withdrawn(before)
     doubt.settled(b"short")
+    assert not doubt.withdrawn(before)
+    doubt.settled(b"nothing", empty=True)
     assert doubt.withdrawn(before)
+    doubt.settled(b"nothing", empty=True)
+    assert not doubt.withdrawn(before)
 
 
 def test_a_believed_answer_dispels_the_doubt():

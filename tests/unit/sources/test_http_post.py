@@ -5,7 +5,7 @@ from __future__ import annotations
 import httpx
 import pytest
 
-from sluice.core.errors import VendorAnswerBroken, VendorUnavailable
+from sluice.core.errors import CredentialsRefused, VendorAnswerBroken, VendorUnavailable
 from tests.unit.sources.http_room import BASE, Room, Vendor, answer
 
 BODY = b'{"page_size":1000}'
@@ -86,18 +86,40 @@ def test_what_is_only_doubted_is_no_error():
     assert traffic.contradictions == 0
 
 
-def test_a_question_answered_in_two_ways_is_counted():
-    """Once, however many answers were doubted; the next question is another."""
-    vendor = Vendor(answer(body=b"1"), answer(body=b"2"), answer(body=b"3"))
-    room = Room(vendor)
+def asked_until(room, believed=b"rows"):
+    """What is made of the answers: others wait for their repetition, and an empty one says that there is nothing."""
 
     def read(answered, doubt):
-        if answered.body != b"3" and not doubt.settled(answered.body):
+        if answered.body != believed and not doubt.settled(answered.body, empty=not answered.body):
             raise VendorAnswerBroken("once more")
         return answered.body
 
-    def ask():
-        return room.http.ask_until_believed("question", "/x", {}, read, budget=room.budget()).value
+    return room.http.ask_until_believed("question", "/x", {}, read, budget=room.budget()).value
 
-    assert [ask(), ask()] == [b"3", b"3"]
-    assert room.http.traffic().contradictions == 1
+
+@pytest.mark.parametrize(
+    ("bodies", "contradictions"),
+    [
+        ([b"", b"rows"], 1),
+        ([b"", b"one", b"one"], 1),
+        ([b"", b"one", b""], 0),
+        ([b"", b""], 0),
+        ([b"one", b"two", b"rows"], 0),
+    ],
+)
+def test_an_answer_that_says_there_is_nothing_and_is_taken_back_is_counted(bodies, contradictions):
+    """What is said twice is not taken back, and a page that grows takes nothing back. The next question is another."""
+    room = Room(Vendor(*(answer(body=body) for body in [*bodies, b"rows"])))
+    assert asked_until(room) in (b"rows", b"one", b"")
+    assert room.http.traffic().contradictions == contradictions
+    assert asked_until(room) == b"rows"
+    assert room.http.traffic().contradictions == contradictions
+
+
+@pytest.mark.parametrize(("bodies", "contradictions"), [([b"", b"one", b"two"], 1), ([b""], 0)])
+def test_it_counts_also_when_nothing_is_believed_in_the_end(bodies, contradictions):
+    """But not if no other answer came."""
+    room = Room(Vendor(*(answer(body=body) for body in bodies), answer(401)))
+    with pytest.raises(CredentialsRefused):
+        asked_until(room)
+    assert room.http.traffic().contradictions == contradictions

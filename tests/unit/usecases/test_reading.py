@@ -164,7 +164,7 @@ def test_a_vendor_that_contradicts_itself_removes_nothing() -> None:
     assert world.vendor.point_reads == ["t001", "t002"]
     assert len(world.stored()) == 60
     assert (
-        "2 rows missing, none removed: meanwhile the vendor answered 3 questions in two ways"
+        "2 rows missing, none removed: meanwhile the vendor took 3 answers back"
         in reports[-1].detail
     )
     assert world.commits.database.runs[-1].outcome == "completed"

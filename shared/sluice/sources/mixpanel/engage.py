@@ -89,7 +89,7 @@ class EngageClient:
             got = self._present(absent, budget)
             requests += got.requests
             there = [each for each in absent if each in got.value.ids]
-            if there and lacked:
+            if there and lacked and not got.value.of_others:
                 self.http.contradicted()
             absent = [each for each in absent if each not in there]
             lacked += got.value.is_all
@@ -153,10 +153,12 @@ def _short_by(rows: PageRows, read: int, total: int, doubt: Doubt) -> int | None
 
 @dataclass(frozen=True, slots=True)
 class _Present:
-    """Which of the profiles asked for are in an answer, and whether nothing comes behind it."""
+    """Which of the profiles asked for are in an answer, and whether nothing comes behind it. With any ``of_others``
+    all count as there."""
 
     ids: frozenset[str]
     is_all: bool
+    of_others: bool
 
 
 def _present(answer: Answer, ids: Collection[str], doubt: Doubt) -> _Present:
@@ -164,7 +166,8 @@ def _present(answer: Answer, ids: Collection[str], doubt: Doubt) -> _Present:
     rows, size, _ = _envelope(answer, 0, doubt)
     named = {each.record_id or "" for each in rows.rejects} | {each.id for each in rows.records}
     asked = frozenset(ids)
-    return _Present(asked if named - asked else asked & named, rows.rows < size)
+    of_others = bool(named - asked)
+    return _Present(asked if of_others else asked & named, rows.rows < size, of_others)
 
 
 def _envelope(answer: Answer, number: int, doubt: Doubt) -> tuple[PageRows, int, int]:

@@ -97,7 +97,8 @@ def _check(rows: PageRows, size: int, last: bool, doubt: Doubt) -> None:  # noqa
         raise VendorAnswerBroken(f"asked for {size} rows, the vendor sent {rows.rows}")
     if rows.rejects and not rows.records and not any(_is_object(each) for each in rows.rejects):
         raise VendorAnswerBroken("no row of the vendor's page is an object")
-    settled = rows.rows == size or doubt.settled(b"%b %d" % (rows.digest.encode(), last))
+    said = b"%b %d" % (rows.digest.encode(), last)
+    settled = rows.rows == size or doubt.settled(said, empty=not rows.rows)
     if not settled:
         raise VendorAnswerBroken(
             f"a page has only {rows.rows} rows; asking again whether that is all"

@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 import orjson
 
 from sluice.core.budget import Budget
-from sluice.core.errors import NotFound, RequestRefused
+from sluice.core.errors import NotFound, RequestRefused, RowRejected
 from sluice.core.records import Record, Reject
 from sluice.core.slices import Traffic
 from sluice.sources.http import Got, VendorHttp
@@ -139,10 +139,17 @@ class ShipBobClient:
                 if said < SAID_BEFORE_GONE:
                     budget.spend(requests=1)
                 continue
-            if said > 1:
-                self.http.contradicted()
+            except RowRejected:  # it is there
+                self._taken_back(said)
+                raise
+            self._taken_back(said)
             return got
         return Got(None, requests=1)
+
+    def _taken_back(self, said: int) -> None:
+        """Something is there; all that was said before is that it is not."""
+        if said > 1:
+            self.http.contradicted()
 
     def _one(self, name: str, path: str, record_id: str, budget: Budget) -> Got[Record | None]:
         return self.http.get(

@@ -37,9 +37,11 @@ class PointRead:
         around, day, reference = _where(candidate, self.settings, budget.clock())
         questions = [_filters(around, reference)] if reference else [_filters(day, newest=True)]
         rows = 0
-        for filters in (*questions, _filters(day)):
+        for number, filters in enumerate((*questions, _filters(day))):
             found, seen = self._look(candidate.record_id, filters, day, budget)
             if found:
+                if number:
+                    self.client.http.contradicted()  # the listing before lacked it
                 return True
             rows += seen
         if not rows and not self._any(around, budget):

@@ -87,6 +87,11 @@ def test_who_is_answered_with_another_profile_stays(clock: Clock) -> None:
     vendor = engage(clock, 3)
     vendor.spoil = lambda form, before: vendor.page("p", 0, ["user-002"])
     assert judged(opened(vendor), clock, "merged", "gone") == {"merged": True, "gone": True}
+    answers = [["user-001"], ["user-002"]]
+    vendor.spoil = lambda form, before: vendor.page("p", 0, answers.pop(0))
+    stream = opened(vendor)
+    assert judged(stream, clock, "user-001", "gone") == {"user-001": True, "gone": True}
+    assert stream.traffic().contradictions == 0
 
 
 def test_a_row_that_cannot_be_loaded_is_there(clock: Clock) -> None:

@@ -217,6 +217,10 @@ def test_an_object_is_gone_when_the_vendor_says_so_twice():
     assert wavering.client.traffic().contradictions == 1
     assert wavering.order("7").value.id == "7"
     assert wavering.client.traffic().contradictions == 1
+    unreadable = Account(404, b'{"id":7,"name":"a\\u0000b"}')
+    with pytest.raises(RowRejected):
+        unreadable.order("7")
+    assert unreadable.client.traffic().contradictions == 1
 
 
 def test_an_object_that_cannot_be_kept_is_a_rejected_row():

@@ -87,6 +87,7 @@ def test_a_charge_is_not_gone_by_one_empty_listing(kept: str) -> None:
 
     read.vendor.spoil = spoil
     assert read.stream.still_exists(candidate(rows[20]), budget(read.clock))
+    assert read.stream.traffic().contradictions == (kept == "day")
 
 
 def test_a_charge_without_a_reference_is_looked_for_on_its_day() -> None:
