@@ -43,6 +43,9 @@ PER_DAY = 500
 MOST_GONE = 10
 """Profiles of a project that vanish in one round: fewer than the delete brake holds back."""
 
+FEWEST_LEFT = 40
+"""Profiles that a project keeps, more than a page: a listing without any is believed, and removes nobody."""
+
 SHORTEST = timedelta(seconds=6 * SLOWER)
 """Between two readings of new events: longer than a slice takes on a busy machine, since days are read again only
 when nothing new is due."""
@@ -201,7 +204,8 @@ class MixpanelWorld:
         """Subscribers of one project go on. What it has nothing left for is counted."""
         project = chance.choice(self.projects).spec.id
         gone = self._gone.get(project, 0)
-        leaves = 1 if gone < MOST_GONE and chance.random() < 0.5 else 0
+        may_leave = gone < MOST_GONE and self._profiles_of(project) > FEWEST_LEFT
+        leaves = 1 if may_leave and chance.random() < 0.5 else 0
         self._gone[project] = gone + leaves
         try:
             self.control.change(
@@ -221,6 +225,9 @@ class MixpanelWorld:
             )
         except ControlRefusedError:
             self.changes_refused += 1
+
+    def _profiles_of(self, project: int) -> int:
+        return next(p.profiles for p in self.control.summary().projects if p.id == project)
 
     def _receiver(self, client_id: str) -> Receiver:
         return Receiver(f"{self.webhooks}/{SOURCE}/{client_id}", self.secrets[client_id])

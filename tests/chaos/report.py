@@ -312,7 +312,8 @@ def _floods(runs: Sequence[Run]) -> str:
         "during it. Wanted: less than twice. The embedded queue knows no fair delivery; AWS's does. Up to the run\n"
         "of 2026-11-26 02:48, the time before was 6 s and the flood's the rest of the round, in which longer gaps can\n"
         "be seen, and other things were broken beside it; up to 2026-11-26 00:07 there was no desk.\n"
-        f"{unmeasured} of {floods} floods went unmeasured: the others had too few commits before or during them.",
+        f"{unmeasured} of {floods} floods went unmeasured: the others had too few commits before or during them.\n"
+        "Since 2026-11-28 03:00 who commits nothing meanwhile counts, too; beside kills factors are too large (below).",
         "",
         *_factors((run.date, *each) for run in runs for each in run.flood),
     ]
@@ -329,7 +330,8 @@ def _poisoned(runs: Sequence[Run]) -> str:
     lines = [
         "The same of all but two clients, just before every slice of these begins to fail and while it does, until\n"
         "its message lies among the dead letters. Wanted: less than twice. What else is broken is so\n"
-        f"before and during it. {unmeasured} of {rounds} rounds went unmeasured.",
+        "before and during it; but before it no gap can be longer than the round is old, so beside kills, which make\n"
+        f"gaps long, factors come out too large. {unmeasured} of {rounds} rounds went unmeasured.",
         "",
         *_factors((run.date, *each) for run in told for each in run.beside_poison),
     ]

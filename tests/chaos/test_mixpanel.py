@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import random
+import time
 from collections import Counter
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -19,7 +20,7 @@ from tests.chaos.fates import Fates
 from tests.chaos.kinds import kinds
 from tests.chaos.mixpanel_poller import MixpanelPoller
 from tests.chaos.mixpanel_truth import Event
-from tests.chaos.mixpanel_world import MixpanelWorld
+from tests.chaos.mixpanel_world import FEWEST_LEFT, MOST_GONE, MixpanelWorld
 from tests.chaos.poller import FencePoller, watching
 from tests.chaos.pushing import NOBODY, PushSource
 from tests.chaos.rounds import Rounds
@@ -272,3 +273,18 @@ def test_a_request_that_found_no_worker_is_given_to_none_later() -> None:
     )  # fmt: skip
     assert source.call({}) == NOBODY
     assert source._turn(0.0) is None
+
+
+def test_an_hour_leaves_a_project_more_than_a_page_of_profiles() -> None:
+    """More leave than come. Of a listing without any nobody is removed, and then what left last would stay."""
+    world = MixpanelWorld(7, 1, FEWEST_LEFT + MOST_GONE + 2, time.time, "http://127.0.0.1:9")
+    world.start()
+    try:
+        for number in range(200):
+            world.change(random.Random(number))  # noqa: S311  # chance, not a secret
+            world.release()
+        [project] = world.control.summary().projects
+    finally:
+        world.stop()
+    assert FEWEST_LEFT <= project.profiles < FEWEST_LEFT + MOST_GONE
+    assert world.changes_refused == 0

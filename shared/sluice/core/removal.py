@@ -11,6 +11,9 @@ BRAKE_SHARE = 0.02
 BRAKE_NOTE = "delete brake:"
 """How the note of a slice begins that removed nothing because the brake tripped. An index looks for it."""
 
+HELD_BACK_NOTE = "removals held back:"
+"""Of one that removed nothing of what was missing, because the vendor was not believed. It ends no brake's alarm."""
+
 
 class Candidate(NamedTuple):
     """A row that a listing lacked, at the version it had then: written since, it is no candidate.

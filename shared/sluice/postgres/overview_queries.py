@@ -65,7 +65,7 @@ SELECT DISTINCT ON (c.stream_key) c.stream_key, c.note, c.committed_at
    AND NOT EXISTS (
        SELECT FROM sluice.commit_log l
         WHERE l.stream_key = c.stream_key AND l.seq > c.seq AND l.kind = 'reconcile'
-          AND (l.note IS NULL OR l.note NOT LIKE 'delete brake:%%'))
+          AND (l.note IS NULL OR (l.note NOT LIKE 'delete brake:%%' AND l.note NOT LIKE 'removals held back:%%')))
  ORDER BY c.stream_key, c.seq DESC
 """
 

@@ -17,7 +17,14 @@ from sluice.core.errors import RequestRefused, WaitForVendor
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.ports import Commits, ReadsTogether, Stream
 from sluice.core.records import Cursor, Reconcile
-from sluice.core.removal import BRAKE_NOTE, USUAL_BRAKE, Brake, Candidate, Missing
+from sluice.core.removal import (
+    BRAKE_NOTE,
+    HELD_BACK_NOTE,
+    USUAL_BRAKE,
+    Brake,
+    Candidate,
+    Missing,
+)
 from sluice.core.slices import Claim
 
 CANDIDATES_PER_SLICE = 500
@@ -99,7 +106,7 @@ def _held_back(stream: Stream, claim: Claim, step: Reconcile, note: str) -> Judg
 
 
 def _none_removed(missing: Missing, why: str) -> str:
-    return f"{missing.missing} rows missing, none removed: {why}"
+    return f"{HELD_BACK_NOTE} {missing.missing} rows missing, none removed: {why}"
 
 
 def _brake_note(missing: Missing) -> str:

@@ -11,6 +11,7 @@ import pytest
 from local.postgres import Database
 from sluice.core.overview.stream_history import RUNS_KEPT, Silence, StreamHistory, Topic
 from sluice.core.records import Derivation
+from sluice.core.removal import HELD_BACK_NOTE
 from sluice.core.webhooks import InboxEntry, Portion
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
@@ -258,6 +259,10 @@ def test_a_brake_is_told_until_a_reconcile_is_clean(
     past.slice(run, HOUR, kind="crawl")
     found = known_after_claim(histories, past)
     assert found.brake == BRAKE
+    past.slice(
+        run, 2 * MINUTE, kind="reconcile", note=f"{HELD_BACK_NOTE} 3 rows missing, none removed"
+    )
+    assert known_after_claim(histories, past).brake == BRAKE
     past.slice(run, MINUTE, kind="reconcile")
     assert known_after_claim(histories, past).brake is None
 
