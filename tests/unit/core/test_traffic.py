@@ -27,6 +27,7 @@ LISTING = Traffic(
     latencies_ms=(20, 30),
     waited_ms=11,
     endpoints=(EndpointTraffic("/orders", 4, 1, 2, 90), EndpointTraffic("/time", 1, 0, 0, 5)),
+    contradictions=1,
 )
 POINT_READS = Traffic(
     pages=10,
@@ -40,6 +41,7 @@ POINT_READS = Traffic(
         EndpointTraffic("/orders/{id}", 30, 5, 6, 800),
         EndpointTraffic("/orders", 10, 1, 2, 60),
     ),
+    contradictions=4,
 )
 
 
@@ -58,6 +60,7 @@ def test_two_readers_traffic_is_the_sum_of_both() -> None:
             EndpointTraffic("/time", 1, 0, 0, 5),
             EndpointTraffic("/orders/{id}", 30, 5, 6, 800),
         ),
+        contradictions=5,
     )
 
 

@@ -152,7 +152,7 @@ def test_without_point_reads_nothing_is_removed() -> None:
     world.vendor.point_read_fails = RequestRefused("this account offers no point read")
     reports = world.sync(full_since=world.clock())
     assert len(world.stored()) == 60
-    assert "2 rows missing, none removed" in reports[-1].detail
+    assert "removals held back: 2 rows missing, none removed" in reports[-1].detail
     assert world.commits.database.runs[-1].outcome == "completed"
 
 
