@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict
-from collections.abc import Collection
+from collections.abc import Callable, Collection, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import xxhash
@@ -40,6 +41,19 @@ class Doubt:
         """Whether, since ``before`` was all that was seen, the vendor said that there is nothing and did not say it
         again. Rows that are in another order or have become more are no such thing: a listing grows."""
         return bool(self._empty - self._repeated - set(before))
+
+    @contextmanager
+    def watched(self, contradicted: Callable[[], None]) -> Iterator[None]:
+        """Calls it when "nothing" was withdrawn within: by what was believed in the end, or by another answer
+        before an error."""
+        before, believed = frozenset(self.seen), False
+        try:
+            yield
+            believed = True
+        finally:
+            said_more = believed or len(self.seen - before) > 1
+            if said_more and self.withdrawn(before):
+                contradicted()
 
 
 class Doubts:

@@ -132,8 +132,7 @@ class VendorHttp:
         ``question`` names what is asked, the same in every slice.
         """
         doubt = self._connection.doubts.about(question)
-        before, believed = frozenset(doubt.seen), False
-        try:
+        with doubt.watched(self.contradicted):
             got = self.get(
                 path,
                 params,
@@ -145,11 +144,6 @@ class VendorHttp:
                 posted=posted,
                 lines=lines,
             )
-            believed = True
-        finally:
-            said_more = believed or len(doubt.seen - before) > 1
-            if said_more and doubt.withdrawn(before):
-                self.contradicted()
         self._connection.doubts.dispel(question)
         return got
 

@@ -17,6 +17,9 @@ from local.pgbouncer import PgBouncer
 from local.postgres import Database, Postgres
 from sluice.postgres.commits import PostgresCommits
 from sluice.postgres.connection import PostgresConnection
+from sluice.postgres.overview import PostgresHistories
+from tests.integration.postgres.history import Past
+from tests.integration.postgres.worker import Rows
 
 
 @pytest.fixture
@@ -77,3 +80,16 @@ def pooler(postgres_server: Postgres, database: Database, scratch: Path) -> Iter
     pooler.start()
     yield pooler
     pooler.stop()
+
+
+@pytest.fixture
+def histories(shared_database: Database) -> Iterator[PostgresHistories]:
+    """As the application's login asks."""
+    connection = PostgresConnection(shared_database.app_url)
+    yield PostgresHistories(connection, check=PostgresCommits(connection).check_schema)
+    connection.close()
+
+
+@pytest.fixture
+def past(shared_rows: Rows) -> Past:
+    return Past(shared_rows)
