@@ -179,6 +179,11 @@ class _Work:
         if self.kit.inbox is not None:
             self.kit.inbox.note_done(self.entry)
 
+    def coalesced(self) -> ApplyReport:
+        """Done with, and noted as such: the inbox knows of every topic that speaks, and of nothing that is owed."""
+        self.note_done()
+        return self.report(Outcome.COALESCED)
+
     def report(self, outcome: Outcome, detail: str = "") -> ApplyReport:
         message = self.message
         return ApplyReport(
@@ -210,6 +215,9 @@ def apply_push(
     except (WaitForVendor, RetryLater) as error:
         return _defer(work, error)
     except (PersonMustAct, NotFound) as error:
+        if not isinstance(message.news, Hint):
+            # What it brought stands nowhere else: no vendor's answer is meant, but our own stores and settings.
+            return _defer(work, error)
         # The stream's own slices meet the same, and say so where people look.
         return work.report(Outcome.FAILED, f"{type(error).__name__}: {error}")
     except RowRejected as error:
@@ -225,7 +233,7 @@ def _apply(work: _Work) -> ApplyReport:
             _keep_for_later(work)
         return work.report(Outcome.PAUSED, f"{pause.scope} by {pause.by}")
     if isinstance(news, Hint) and kit.looked.covers(news, message.received_at):
-        return work.report(Outcome.COALESCED)
+        return work.coalesced()
     if kit.inbox is not None and kit.inbox.is_done(work.entry, message.received_at):
         return work.report(Outcome.REPEATED)
     if isinstance(news, Portion):
@@ -286,7 +294,7 @@ def _ask_for_slice(hint: Hint, work: _Work) -> ApplyReport:
     asked_at = work.kit.clock()
     whole = Hint(hint.event_id, hint.key, None, hint.topic, hint.sent_at)
     if work.kit.looked.covers(whole, work.message.received_at):
-        return work.report(Outcome.COALESCED)
+        return work.coalesced()
     work.kit.messages.ask_for_slice(
         hint.key, reason="push", priority=Priority.PUSH, delay=LOOK_AFTER
     )
@@ -305,10 +313,11 @@ def _defer(work: _Work, error: SluiceError) -> ApplyReport:
     tried = not isinstance(error, NOT_ASKED)
     told = f"{type(error).__name__}: {error}"
     is_spent = tried and message.attempt >= MOST_ATTEMPTS
-    if isinstance(error, RetryLater) and is_spent:
+    if isinstance(error, WaitForVendor):
+        if is_spent or kit.clock() - message.received_at > OLD:
+            return work.report(Outcome.GIVEN_UP, told)
+    elif is_spent:
         raise error
-    if isinstance(error, WaitForVendor) and (is_spent or kit.clock() - message.received_at > OLD):
-        return work.report(Outcome.GIVEN_UP, told)
     kit.queue.ask_to_apply(
         message.news,
         received_at=message.received_at,

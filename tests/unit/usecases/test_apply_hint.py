@@ -140,6 +140,7 @@ def test_hints_of_one_object_that_had_all_arrived_cost_one_request(desk: Desk) -
     assert desk.hint(received_at=NOW).outcome is Outcome.WRITTEN
     early = NOW + timedelta(seconds=2)
     assert desk.hint(event="msg_2", received_at=early).outcome is Outcome.COALESCED
+    assert ("acme", "shop", "msg_2") in desk.commits.database.inbox, "nothing of it is owed"
     late = NOW + timedelta(seconds=2.5)
     assert desk.hint(event="msg_3", received_at=late).outcome is Outcome.UNCHANGED
     assert len(desk.stream.asked) == 2
@@ -182,6 +183,7 @@ def test_a_hint_that_names_no_object_has_the_stream_looked_at(desk: Desk) -> Non
 def test_a_burst_of_them_asks_once_until_the_slice_may_have_begun(desk: Desk) -> None:
     assert desk.hint(None).outcome is Outcome.ASKED
     assert desk.hint(None, event="msg_2").outcome is Outcome.COALESCED
+    assert ("acme", "shop", "msg_2") in desk.commits.database.inbox
     desk.now = NOW + LOOK_AFTER
     assert desk.hint(None, event="msg_3", received_at=desk.now).outcome is Outcome.ASKED
     assert len(desk.messages.sent) == 2

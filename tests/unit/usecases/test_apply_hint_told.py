@@ -116,6 +116,7 @@ def test_objects_without_versions_are_served_by_one_slice(desk: Desk) -> None:
     first = desk.hint("a")
     assert (first.outcome, first.topic) == (Outcome.ASKED, "thing.changed")
     assert desk.hint("b", event="msg_2").outcome is Outcome.COALESCED
+    assert ("acme", "shop", "msg_2") in desk.commits.database.inbox
     assert len(desk.messages.sent) == 1
     desk.now = NOW + LOOK_AFTER
     assert desk.hint("b", event="msg_3", received_at=desk.now).outcome is Outcome.ASKED

@@ -8,7 +8,15 @@ from typing import Any
 
 import pytest
 
-from sluice.core.errors import DatabaseUnavailable, InvariantBroken, StreamUnknown
+from sluice.core.errors import (
+    DatabaseUnavailable,
+    InvariantBroken,
+    SchemaTooOld,
+    SecretMissing,
+    SettingInvalid,
+    SluiceError,
+    StreamUnknown,
+)
 from sluice.core.keys import StreamKey
 from sluice.core.ports import Applied
 from sluice.core.steering.scopes import Scope
@@ -110,15 +118,40 @@ def test_a_pause_leaves_it_the_attempts_that_it_had(desk: PortionDesk) -> None:
     assert [message.attempt for message in desk.queue.take_all()] == [3]
 
 
-def test_a_database_that_is_away_puts_it_off_and_in_the_end_makes_it_a_dead_letter(
-    desk: PortionDesk,
+OURS = [
+    DatabaseUnavailable("the pooler does not answer"),
+    SecretMissing("the key of the database's secret is switched off"),
+    SettingInvalid("table sluice-limits: access denied"),
+    SchemaTooOld("the database is at migration 0001"),
+]
+
+
+@pytest.mark.parametrize("error", OURS, ids=lambda error: type(error).__name__)
+def test_what_our_own_stores_refuse_is_put_off_and_in_the_end_a_dead_letter(
+    desk: PortionDesk, error: SluiceError
 ) -> None:
-    """No polling would bring what is given up here."""
-    desk.portions = MemoryPortions(DatabaseUnavailable("the pooler does not answer"))
+    """No polling would bring what is given up here, and who mends a setting finds it among the dead letters."""
+    desk.portions = MemoryPortions(error)
+    desk.now = NOW + timedelta(hours=2)
     assert desk.portion().outcome is Outcome.DEFERRED
     [again] = desk.queue.take_all()
     assert (again.news, again.received_at, again.attempt) == (PORTION, NOW, 1)
-    with pytest.raises(DatabaseUnavailable):
+    with pytest.raises(type(error)):
+        desk.portion(attempt=MOST_ATTEMPTS)
+    assert desk.queue.sent == []
+
+
+@pytest.mark.parametrize("store", ["inbox", "switches"])
+def test_so_it_is_whichever_of_them_refuses(
+    desk: PortionDesk, store: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(*_: object) -> None:
+        raise SettingInvalid("access denied")
+
+    asked = "is_done" if store == "inbox" else "pause_of"
+    monkeypatch.setattr(getattr(desk, store), asked, refuse)
+    assert desk.portion().outcome is Outcome.DEFERRED
+    with pytest.raises(SettingInvalid):
         desk.portion(attempt=MOST_ATTEMPTS)
 
 
