@@ -47,7 +47,7 @@ def merge(
     ).fetchall()
     merged.unchanged += len(winners) - len(verdicts)
     versioned = [record.id for record in winners.values() if record.version is not None]
-    if versioned:
+    if versioned and table.partitions is None:  # a fact never changes, and nobody may touch it
         connection.execute(tables.keep_up(table), {"client_id": client_id, "ids": versioned})
     rows = _encode(winners, verdicts, seq, values, merged)
     Shipment(connection, table, client_id, winners, rows, merged, ties_win=ties_win).ship()

@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+
 import pytest
 from psycopg import sql
 
+from local.vendors.mixpanel.control import MixpanelControl
+from local.vendors.mixpanel.server import vendor_in_thread
 from sluice.core.records import Record
 from sluice.postgres import tables
 from sluice.sources.mixpanel.counting_sql import COUNT
 from sluice.sources.mixpanel.events_table import EVENTS
+from tests.integration.sources.mixpanel_stand import PROJECT, standing
 from tests.integration.sources.test_mixpanel_partitions import app, event, store, today, totals
 
 __all__ = ["app", "today"]
 
 PROCESSED = "SELECT events_processed FROM public.mixpanel_subscribers WHERE client_id = 'c'"
+
+
+@pytest.fixture
+def base_url() -> Iterator[str]:
+    with vendor_in_thread() as url:
+        yield url
 
 
 @pytest.mark.parametrize(("insert_took_it", "gained"), [(False, 0), (True, 1)])
@@ -44,3 +55,20 @@ def test_a_stored_event_never_changes(app, rows, today):
     merged = store(app, "c", [other])
     assert (merged.inserted, merged.updated, merged.stale) == (0, 0, 1)
     assert list(totals(rows, "c")) == ["a"]
+
+
+def test_what_was_rejected_counts_once_it_can_be_loaded(database, base_url):
+    """A redriven event has no version of its own, and nobody may touch what is stored beside it."""
+    wrong = {"AchTransferInitiated": [{"add": "moved", "by_property": "direction"}]}
+    right = {"AchTransferInitiated": [{"add": "transfers"}]}
+    with MixpanelControl(base_url) as control:
+        control.create_world(projects=[PROJECT.model_dump(mode="json")], options={"limits": None})
+        with standing(database, control, count=wrong) as stand:
+            refused = stand.caught_up()
+            assert refused.rejected > refused.inserted == 0
+        with standing(database, control, stand.client_id, count=right) as stand:
+            redriven = stand.caught_up("redrive")
+            assert redriven.inserted == redriven.read == refused.rejected
+            counted = sum(each["transfers"] for each, _, _ in stand.totals().values())
+            assert counted == refused.rejected
+            assert stand.caught_up("redrive").read == 0
