@@ -149,6 +149,7 @@ CREATE TABLE sluice.run (
     failures integer DEFAULT 0 NOT NULL,
     last_error text,
     note text,
+    asked_at timestamp with time zone,
     CONSTRAINT run_check CHECK (((outcome = 'running'::text) = (ended_at IS NULL))),
     CONSTRAINT run_outcome_check CHECK ((outcome = ANY (ARRAY['running'::text, 'completed'::text, 'failed'::text, 'abandoned'::text])))
 );

@@ -73,6 +73,42 @@ def test_silent_runs_are_those_without_progress(store: Store) -> None:
     assert store.commits.silent_runs(before=NOW + timedelta(seconds=1), limit=5) == []
 
 
+def test_a_run_that_was_asked_for_is_not_silent_for_as_long_again(store: Store) -> None:
+    """By the database's own clock; and it comes after those that nobody asked for."""
+    for minutes, client_id in enumerate("abc"):
+        begin_run(store, client_id, "schedule", NOW + timedelta(minutes=minutes))
+    long_after = NOW + timedelta(hours=1)
+    first, *_ = store.commits.silent_runs(before=long_after, limit=5)
+    before = datetime.now(UTC)
+    store.commits.note_asked(first.run_id)
+    for moment in (long_after, before):
+        found = store.commits.silent_runs(before=moment, limit=5)
+        assert [run.key.client_id for run in found] == ["b", "c"]
+    later = datetime.now(UTC) + timedelta(minutes=1)
+    found = store.commits.silent_runs(before=later, limit=5)
+    assert [run.key.client_id for run in found] == ["b", "c", "a"]
+    assert found[2].last_progress_at == NOW
+
+
+def test_what_went_on_since_it_was_asked_for_is_silent_by_its_progress(store: Store) -> None:
+    worker = Worker(store)
+    store.commits.note_asked(str(worker.claim().run_id))
+    between = datetime.now(UTC)
+    worker.commit()
+    assert store.commits.silent_runs(before=between, limit=5) == []
+    assert (
+        len(store.commits.silent_runs(before=datetime.now(UTC) + timedelta(hours=1), limit=5)) == 1
+    )
+
+
+def test_backfills_that_were_asked_for_have_as_long_again_too(store: Store) -> None:
+    begin_run(store, "a", "backfill", NOW)
+    later = NOW + timedelta(hours=7)
+    [run] = store.commits.silent_runs(before=NOW, backfills_before=later, limit=5)
+    store.commits.note_asked(run.run_id)
+    assert store.commits.silent_runs(before=NOW, backfills_before=later, limit=5) == []
+
+
 def test_a_run_is_abandoned_once_and_only_while_open(store: Store) -> None:
     run_id = str(Worker(store).claim().run_id)
     assert store.commits.abandon_run(run_id, NOW)

@@ -75,6 +75,7 @@ class StoredRun:
     reason: str
     started_at: datetime
     last_progress_at: datetime
+    asked_at: datetime | None = None
     seq: int = 0
     outcome: str = "running"
     ended_at: datetime | None = None

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
 
+from sluice.core.budget import Clock
 from sluice.core.errors import Superseded
 from sluice.core.keys import StreamKey
 from sluice.core.ports import OpenRun
@@ -20,6 +21,7 @@ class MemoryRuns:
     """What of ``core.ports.Commits`` is about runs."""
 
     database: MemoryDatabase
+    clock: Clock
 
     def open_run(self, claim: Claim, *, run_id: str, reason: str, now: datetime) -> str:
         at = self.database.streams.get(claim.key, StreamPosition())
@@ -58,10 +60,15 @@ class MemoryRuns:
             replace(run, seq=streams[run.key].seq)
             for run in self.database.runs
             if run.ended_at is None
-            and run.last_progress_at < limits[_is_backfill(run)]
+            and _heard_of(run) < limits[_is_backfill(run)]
             and run.key in streams
         ]
-        return sorted(silent, key=lambda run: (_is_backfill(run), run.last_progress_at))[:limit]
+        return sorted(silent, key=lambda run: (_is_backfill(run), _heard_of(run)))[:limit]
+
+    def note_asked(self, run_id: str) -> None:
+        for run in self.database.runs:
+            if run.run_id == run_id:
+                run.asked_at = self.clock()
 
     def abandon_run(self, run_id: str, now: datetime) -> bool:
         for run in self.database.runs:
@@ -73,6 +80,10 @@ class MemoryRuns:
     def _end(self, run: StoredRun, outcome: str, error: str, now: datetime) -> None:
         run.outcome, run.ended_at = outcome, now
         run.failures, run.last_error = run.failures + 1, storable(error)[:2000]
+
+
+def _heard_of(run: StoredRun) -> datetime:
+    return max(run.last_progress_at, run.asked_at or run.last_progress_at)
 
 
 def _is_backfill(run: StoredRun) -> bool:

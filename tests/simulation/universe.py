@@ -26,7 +26,7 @@ from sluice.core.steering.switches import SwitchBoard
 from sluice.dynamo.registry import RegistryEntry
 from sluice.usecases.admission import ClientDesks
 from sluice.usecases.apply_event import apply_event
-from sluice.usecases.clean_up import clean_up
+from sluice.usecases.clean_up import ABANDONED, clean_up
 from sluice.usecases.plan import PlanKit, plan
 from sluice.usecases.run_slice import Kit, run_slice
 from tests.memory.book import MemoryBook
@@ -149,8 +149,12 @@ class Universe:
 
     def _come_to_rest(self, *, lively: bool = False) -> None:
         """No new misfortune: deliver, step, let leases lapse and clean up, until nothing is left.
-        ``lively`` vendors go on changing, pushing and withholding meanwhile."""
+        ``lively`` vendors go on changing, pushing and withholding meanwhile. What takes so long that cleanup gives runs
+        up is no rest."""
+        patience = self.now + ABANDONED
         for _ in range(MOST_STEPS_TO_REST):
+            if self.now > patience:
+                break
             if lively and self.random.random() < 0.1:
                 self.random.choice(
                     [self.things.changes, self.things.breaks, self._push, self._push]

@@ -233,8 +233,13 @@ class Commits(Protocol):
     def silent_runs(
         self, *, before: datetime, backfills_before: datetime | None = None, limit: int
     ) -> Sequence[OpenRun]:
-        """Runs not ended that made no progress since ``before``, oldest first, and after them the backfills,
-        for which ``backfills_before`` counts instead (None: the same)."""
+        """Runs not ended that made no progress and were not asked for since ``before``, those that both was
+        longest ago for first, and after them the backfills, for which ``backfills_before`` counts instead
+        (None: the same)."""
+        ...
+
+    def note_asked(self, run_id: str) -> None:
+        """Write into a run that a slice of it was asked for again just now, by the database's own clock."""
         ...
 
     def abandon_run(self, run_id: str, now: datetime) -> bool:

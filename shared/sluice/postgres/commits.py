@@ -30,7 +30,7 @@ from sluice.postgres.removals import PutAway
 from sluice.postgres.runs import FoundRun
 from sluice.postgres.shipping import Merged
 
-REQUIRED_MIGRATION = "0035"
+REQUIRED_MIGRATION = "0036"
 """The newest ``pre`` migration that this code needs."""
 
 REDRIVE = "redrive"
@@ -217,6 +217,10 @@ class PostgresCommits:
     ) -> Sequence[FoundRun]:
         with self.connection.transaction() as tx:
             return runs.silent(tx, before, limit, backfills_before)
+
+    def note_asked(self, run_id: str) -> None:
+        with self.connection.transaction() as tx:
+            runs.note_asked(tx, run_id)
 
     def abandon_run(self, run_id: str, now: datetime) -> bool:
         with self.connection.transaction() as tx:

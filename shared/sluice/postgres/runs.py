@@ -44,12 +44,17 @@ UPDATE sluice.run SET ended_at = %(now)s, outcome = %(outcome)s, last_error = %(
  WHERE run_id = %(run_id)s AND ended_at IS NULL
 """
 
+_ASKED: LiteralString = (
+    "UPDATE sluice.run SET asked_at = clock_timestamp() WHERE run_id = %(run_id)s"
+)
+
 SILENT: LiteralString = """
 SELECT r.run_id::text, r.stream_key, r.reason, s.seq, r.started_at, r.last_progress_at
   FROM sluice.run r JOIN sluice.sync_commit s USING (stream_key)
  WHERE r.ended_at IS NULL
-   AND r.last_progress_at < CASE WHEN r.reason = %(backfill)s THEN %(backfills_before)s ELSE %(before)s END
- ORDER BY r.reason = %(backfill)s, r.last_progress_at LIMIT %(limit)s
+   AND greatest(r.last_progress_at, r.asked_at)
+       < CASE WHEN r.reason = %(backfill)s THEN %(backfills_before)s ELSE %(before)s END
+ ORDER BY r.reason = %(backfill)s, greatest(r.last_progress_at, r.asked_at) LIMIT %(limit)s
 """
 
 
@@ -111,6 +116,10 @@ def end(
     """End an open run; False when it had ended already."""
     parameters = {"run_id": run_id, "outcome": outcome, "now": now, "error": _text(error)}
     return tx.execute(_END, parameters).rowcount == 1
+
+
+def note_asked(tx: psycopg.Connection[Any], run_id: str) -> None:
+    tx.execute(_ASKED, {"run_id": run_id})
 
 
 def silent(

@@ -24,7 +24,8 @@ LEASE_GRACE = timedelta(seconds=30)
 """A lapsed lease is left alone this long: clocks differ, and its holder may be releasing it."""
 
 SILENCE = timedelta(minutes=20)
-"""A run with no progress for this long lost its continuation (the longest delay is 15 minutes)."""
+"""A run with no progress for this long lost its continuation (the longest delay is 15 minutes), or waits for longer
+than that: at its client's desk, or for a vendor that is down. So once it was asked for, it has as long again."""
 
 SILENCE_OF_BACKFILLS = timedelta(hours=6)
 """A backfill may wait for hours in a queue of its own; asked for again meanwhile, it would only wait there twice."""
@@ -143,13 +144,15 @@ def _revive_runs(
             abandoned += commits.abandon_run(run.run_id, now)
         else:
             _ask_again(messages, run)
+            commits.note_asked(run.run_id)
             resent += 1
         reach(FaultPoint.CLEANUP_RUN_REVIVED)
     return resent, abandoned
 
 
 def _ask_again(messages: Messages, run: OpenRun) -> None:
-    """Without expect_seq: the worker reads from Postgres where the run stands."""
+    """Without expect_seq: the worker reads from Postgres where the run stands. As a tick asks, and no more urgently:
+    where the run only waits for a vendor that asked for peace, its own message is on its way."""
     is_backfill = run.reason == Priority.BACKFILL
     priority = Priority.BACKFILL if is_backfill else Priority.SCHEDULE
-    messages.ask_for_slice(run.key, reason="cleanup", priority=priority)
+    messages.ask_for_slice(run.key, reason="schedule", priority=priority)

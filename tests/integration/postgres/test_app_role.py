@@ -152,6 +152,7 @@ def test_the_application_may_all_that_a_life_of_a_stream_needs(
     commits.note_failure(worker.key, run_id, "refused", now)
     silent = commits.silent_runs(before=now + timedelta(days=1), limit=10)
     assert [run.run_id for run in silent] == [run_id]
+    commits.note_asked(run_id)
     assert commits.abandon_run(run_id, now)
     commits.fail_run(worker.key, error="x", reason="manual", run_id=str(uuid.uuid4()), now=now)
     assert commits.fence(worker.key) == 1000

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from sluice.core.errors import VendorThrottled
 from sluice.core.keys import StreamKey
 from sluice.core.ports import OpenRun
 from sluice.core.slices import Lease, Outcome
@@ -119,7 +120,7 @@ def test_what_cleanup_asks_for_is_whatever_is_due_then(world: World) -> None:
     world.messages.take_all()
     world.clock.advance(minutes=21)
     world.clean_up()
-    assert [sent.message for sent in world.messages.sent] == [asking("cleanup")]
+    assert [sent.message for sent in world.messages.sent] == [asking("schedule")]
 
 
 def test_a_run_silent_for_exactly_a_day_is_asked_once_more(world: World) -> None:
@@ -127,6 +128,72 @@ def test_a_run_silent_for_exactly_a_day_is_asked_once_more(world: World) -> None
     world.messages.take_all()
     world.clock.at += ABANDONED
     assert world.clean_up() == CleanUp(resent=1)
+
+
+def silent_run(world: World, client_id: str) -> None:
+    claim = world.commits.claim(StreamKey(client_id, "shop", "things"), 1)
+    assert claim is not None
+    world.commits.open_run(claim, run_id=world.new_id(), reason="manual", now=world.clock())
+
+
+def test_a_run_that_waits_is_not_asked_for_at_every_pass(world: World) -> None:
+    """At its client's desk a message may wait for an hour; each further one would wait there as well."""
+    silent_run(world, "acme")
+    world.clock.at += SILENCE + timedelta(seconds=1)
+    asked = []
+    for _ in range(12):
+        asked.append(world.clean_up().resent)
+        world.clock.advance(minutes=5)
+    assert asked == [1, 0, 0, 0, 0, 1, 0, 0, 0, 0, 1, 0]
+
+
+def test_what_went_on_and_fell_silent_again_is_asked_for_again(world: World) -> None:
+    world.run(asking())
+    world.messages.take_all()
+    world.clock.at += SILENCE + timedelta(seconds=1)
+    assert world.clean_up().resent == 1
+    world.run(world.messages.take()[0])
+    world.messages.take_all()
+    world.clock.at += SILENCE
+    assert world.clean_up().resent == 0
+    world.clock.advance(seconds=1)
+    assert world.clean_up().resent == 1
+
+
+def test_all_silent_runs_are_asked_for_in_turn(world: World) -> None:
+    """Those of a vendor that is down for hours keep no other from being revived."""
+    for number in range(120):
+        silent_run(world, f"c{number:03}")
+    world.clock.at += SILENCE + timedelta(seconds=1)
+    assert [world.clean_up().resent for _ in range(3)] == [100, 20, 0]
+    assert len({sent.message.client_id for sent in world.messages.sent}) == 120
+
+
+def test_who_waits_for_a_vendor_is_not_asked_for_meanwhile(world: World) -> None:
+    """Its own message is on its way; what cleanup asks for is left like a tick, and holds nothing."""
+    world.run(asking())
+    world.vendor.script = [VendorThrottled("429", retry_after=timedelta(minutes=15))]
+    [continuation] = world.messages.take_all()
+    world.clock.at += SILENCE - timedelta(minutes=1)
+    assert world.run(continuation).outcome is Outcome.DEFERRED
+    world.messages.take_all()
+    world.clock.advance(minutes=2)
+    assert world.clean_up() == CleanUp(resent=1)
+    [asked] = world.messages.take_all()
+    assert world.run(asked).outcome is Outcome.WAITING
+    assert world.messages.sent == []
+
+
+def test_cleanup_asks_before_it_notes_that_it_did(world: World) -> None:
+    """Dying in between leaves a message too many, never one too few."""
+    silent_run(world, "acme")
+    world.clock.at += SILENCE + timedelta(seconds=1)
+    tape = Tape()
+    kit = tape.before(world)
+    world.commits, world.messages = kit.commits, kit.messages  # type: ignore[assignment]
+    world.clean_up()
+    asked = ["commits.silent_runs", "messages.ask_for_slice", "commits.note_asked"]
+    assert tape.calls == asked
 
 
 def test_a_run_that_ended_while_cleanup_looked_is_not_counted_as_abandoned(world: World) -> None:

@@ -78,7 +78,7 @@ def test_a_backfill_is_not_taken_for_silent_while_it_may_be_waiting(world: World
     world.clock.at += SECOND
     assert world.clean_up() == CleanUp(resent=1)
     (sent,) = world.messages.sent
-    assert sent.message == asking("cleanup", priority=Priority.BACKFILL)
+    assert sent.message == asking("schedule", priority=Priority.BACKFILL)
     world.run(sent.message)
     assert asked(world)[1:] == [(KEY.client_id, Priority.BACKFILL)]
     world.drain()
@@ -112,5 +112,7 @@ def test_a_backfill_silent_for_a_day_is_closed_like_any_other_run(world: World) 
     begin_run(world, "acme", "backfill")
     world.clock.at += ABANDONED
     assert world.clean_up() == CleanUp(resent=1)
+    world.clock.at += SILENCE_OF_BACKFILLS
+    assert world.clean_up() == CleanUp()
     world.clock.at += SECOND
     assert world.clean_up() == CleanUp(abandoned=1)
