@@ -25,7 +25,14 @@ from sluice.messages import SliceMessage
 from sluice.usecases.admission import Place
 from sluice.usecases.kit import Kit
 from sluice.usecases.make_slice import Slice
-from sluice.usecases.waiting import defer, fail_run, leave_or_wait, send_back, wait_of
+from sluice.usecases.waiting import (
+    defer,
+    fail_run,
+    leave_or_wait,
+    overtaken,
+    send_back,
+    wait_of,
+)
 
 __all__ = ["Kit", "run_slice"]
 
@@ -41,7 +48,7 @@ def run_slice(
     try:
         return _enter(message, deadline, kit, delivery)
     except Superseded as error:
-        return SliceReport(Outcome.SUPERSEDED, message.key, str(error))
+        return overtaken(message, error, kit)
     except (WaitForVendor, RetryLater) as error:
         return defer(message, error, kit)
     except (PersonMustAct, NotFound) as error:

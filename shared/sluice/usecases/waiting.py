@@ -6,7 +6,14 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from sluice.core.desk.admitting import ComeBack, Waiting
-from sluice.core.errors import AccountBusy, BreakerOpen, RetryLater, SluiceError, WaitForVendor
+from sluice.core.errors import (
+    AccountBusy,
+    BreakerOpen,
+    RetryLater,
+    SluiceError,
+    Superseded,
+    WaitForVendor,
+)
 from sluice.core.slices import Delivery, LeaseHeld, Outcome, SliceReport
 from sluice.messages import SliceMessage
 from sluice.usecases.kit import Kit
@@ -24,14 +31,17 @@ MOST_DOUBLINGS = 8
 """Who waits for a lease looks again after 1 s, 2 s, 4 s...; 256 s are longer than any lease has left."""
 
 ASKED_BY_A_PERSON = ("manual", REDRIVE)
-"""Somebody waits for these: they are never dropped, and there is a run to look at even of nothing due."""
+"""Somebody waits for these: there is a run to look at even of nothing due."""
+
+NEVER_DROPPED = (*ASKED_BY_A_PERSON, "push")
+"""No tick says again what these say, and whoever works at the stream may have read too early to know."""
 
 
 def leave_or_wait(
     message: SliceMessage, held: LeaseHeld, kit: Kit, delivery: Delivery | None
 ) -> SliceReport:
     """A held lease is an outcome. A continuation that overtook its sender's release waits for it, and
-    so does what a person asked for, of which the holder knows nothing.
+    so does what a person or a push asked for, of which the holder knows nothing.
 
     The holder works on from ``base_seq``. If that is what we continue from, it does our work and will
     continue it. If it is earlier, it made the very slice that sent this message and is about to let go
@@ -42,24 +52,33 @@ def leave_or_wait(
     Waiting is no attempt: who had to wait for long is deferred as often as anybody once it has the lease.
     """
     expected = message.expect_seq
-    asked = expected is None and message.reason in ASKED_BY_A_PERSON
+    asked = expected is None and message.reason in NEVER_DROPPED
     ours = delivery is not None and held.delivery == delivery.message_id
     if not asked and not ours and (expected is None or held.base_seq >= expected):
         return SliceReport(Outcome.LEASE_HELD, message.key, f"held by {held.owner}")
     lapse = max(held.until - kit.clock(), timedelta(0)) + timedelta(seconds=1)
-    backoff = timedelta(seconds=2 ** min(message.held, MOST_DOUBLINGS))
-    delay = lapse if ours else min(backoff, lapse)
-    _send_again(
-        message,
-        kit,
-        reason=message.reason,
-        attempt=message.attempt,
-        held=message.held + 1,
-        delay=delay,
-    )
+    delay = lapse if ours else min(_backoff(message), lapse)
+    _wait(message, kit, delay)
     return SliceReport(
         Outcome.DEFERRED, message.key, f"held by {held.owner}; comes back in {delay}"
     )
+
+
+def overtaken(message: SliceMessage, error: Superseded, kit: Kit) -> SliceReport:
+    """Somebody newer has the stream and goes on with it; what only this message asked for he does not know."""
+    if message.reason in NEVER_DROPPED:
+        _wait(message, kit, _backoff(message))
+    return SliceReport(Outcome.SUPERSEDED, message.key, str(error))
+
+
+def _backoff(message: SliceMessage) -> timedelta:
+    return timedelta(seconds=2 ** min(message.held, MOST_DOUBLINGS))
+
+
+def _wait(message: SliceMessage, kit: Kit, delay: timedelta) -> None:
+    """For another's slice: no attempt."""
+    attempt, held = message.attempt, message.held + 1
+    _send_again(message, kit, reason=message.reason, attempt=attempt, held=held, delay=delay)
 
 
 def wait_of(error: SluiceError | None, attempt: int, chance: Callable[[], float]) -> timedelta:
@@ -89,7 +108,7 @@ def defer(
         return fail_run(message, error, kit)
     if isinstance(error, WaitForVendor):
         kit.commits.note_failure(message.key, None, str(error), kit.clock())
-    reason = message.reason if message.reason in ASKED_BY_A_PERSON else "deferred"
+    reason = message.reason if message.reason in NEVER_DROPPED else "deferred"
     delay = wait_of(error, message.attempt, kit.chance)
     line = (message.waiting, message.ticket) if still_in_line else (None, None)
     _send_again(

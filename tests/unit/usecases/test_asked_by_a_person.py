@@ -36,9 +36,10 @@ def test_a_sync_of_nothing_due_is_a_run_that_read_nothing(world: World) -> None:
     assert world.in_step()
 
 
-@pytest.mark.parametrize("reason", ["manual", "redrive"])
+@pytest.mark.parametrize("reason", ["manual", "redrive", "push"])
 def test_what_was_asked_while_somebody_works_comes_back(world: World, reason: str) -> None:
-    """The holder knows nothing of it: dropped, a full read or a redrive would never happen."""
+    """The holder knows nothing of it: dropped, a full read or a redrive would never happen, and what was pushed
+    while he read would wait for the next tick."""
     item = world.leases.items[KEY]
     item.owner, item.until = "busy", START + timedelta(days=1)
     full_since = world.clock() if reason == "manual" else None
@@ -46,6 +47,42 @@ def test_what_was_asked_while_somebody_works_comes_back(world: World, reason: st
     (sent,) = world.messages.sent
     assert (sent.message.reason, sent.message.full_since) == (reason, full_since)
     assert (sent.message.held, sent.delay) == (1, timedelta(seconds=1))
+
+
+@pytest.mark.parametrize("reason", ["manual", "redrive", "push"])
+@pytest.mark.parametrize("held", [0, 3])
+def test_what_was_asked_comes_back_when_its_worker_is_overtaken(
+    world: World, reason: str, held: int
+) -> None:
+    """By whose clock was ahead: the newer holder goes on with the stream, and knows of no redrive and no days."""
+    world.clock.advance(hours=1)
+
+    def overtaken() -> None:
+        item = world.leases.items[KEY]
+        item.fencing_token, item.owner = item.fencing_token + 1, "newer"
+        item.until = world.clock() + timedelta(seconds=90)
+        world.commits.claim(KEY, item.fencing_token)
+
+    world.vendor.page_takes = overtaken
+    message = asking(reason, held=held, attempt=2, full_since=world.clock())
+    world.commits.open_rejects = lambda *_, **__: overtaken() or ()  # type: ignore[method-assign]
+    assert world.run(message).outcome is Outcome.SUPERSEDED
+    (sent,) = world.messages.sent
+    assert sent.message == message.model_copy(update={"held": held + 1})
+    assert sent.delay == timedelta(seconds=2**held)
+
+
+@pytest.mark.parametrize("reason", ["schedule", "cleanup", "deferred"])
+def test_what_a_tick_says_again_does_not(world: World, reason: str) -> None:
+    world.clock.advance(hours=1)
+
+    def overtaken() -> None:
+        world.leases.items[KEY].fencing_token += 1
+        world.commits.claim(KEY, world.leases.items[KEY].fencing_token)
+
+    world.vendor.page_takes = overtaken
+    assert world.run(asking(reason, full_since=world.clock())).outcome is Outcome.SUPERSEDED
+    assert world.messages.sent == []
 
 
 def test_a_full_read_asked_for_while_somebody_works_is_made_once_they_let_go(world: World) -> None:

@@ -136,6 +136,18 @@ def test_a_message_sent_back_by_its_clients_desk_has_not_tried_the_lease(world: 
     assert report.detail == f"comes back in {back.delay}"
 
 
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [("manual", "manual"), ("redrive", "redrive"), ("push", "push"), ("cleanup", "deferred")],
+)
+def test_what_no_tick_says_again_keeps_its_reason(world: World, reason: str, kept: str) -> None:
+    """A stream that is in no hurry finds nothing due for what was pushed, and no step for a redrive."""
+    world.streams.refuses = AccountBusy("no slot", retry_after=timedelta(seconds=9))
+    assert world.run(asking(reason)).outcome is Outcome.DEFERRED
+    (sent,) = world.messages.sent
+    assert (sent.message.reason, sent.delay) == (kept, timedelta(seconds=9))
+
+
 def test_a_message_that_was_let_in_and_deferred_takes_a_new_turn(world: World) -> None:
     """Its turn and its ticket are used up: its client's desk called it, and it came."""
     world.vendor.script = [VendorUnavailable("503")]
