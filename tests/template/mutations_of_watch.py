@@ -268,7 +268,7 @@ ALARMS: Sequence[Mutation] = [
     *breaking(
         "alarms_watch_what_is_there",
         no_filter=drop(f"{R}/RunsFailedFilter"),
-        no_filter_of_accounts=drop(f"{R}/AccountStoppedFilter"),
+        no_filter_of_webhooks=drop(f"{R}/WebhookUnavailableFilter"),
         another_name=put(f"{R}/RunsFailedAlarm/Properties/MetricName", "RunsFailed"),
         a_dimension_that_is_not_sent=put(
             f"{R}/SlicesFailedAlarm/Properties/Dimensions", [{"Name": "service", "Value": "worker"}]

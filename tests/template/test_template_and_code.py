@@ -137,6 +137,31 @@ def test_a_webhook_is_counted_by_its_line(
     assert sorted(_matching(template, line)) == sorted(wanted + unavailable)
 
 
+@pytest.mark.parametrize("refusal", [Refusal.SIGNATURE_WRONG, Refusal.SECRET_UNUSABLE])
+def test_a_single_refusal_rings_where_it_pauses_the_vendor(
+    refusal: Refusal, template: Template, logged: Lines
+) -> None:
+    """Mixpanel sends one request for each cohort then, and nothing more until somebody resumes it."""
+    count_webhook(Receipt(Reception.REFUSED, "mixpanel", refusal=refusal))
+    [line] = logged()
+    found = [template.get(name) for name in _matching(template, line)]
+    counted = [each["MetricTransformations"][0] for each in found]
+    alarm = template.get("WebhookRefusalsAlarm")
+    assert {str(each["MetricName"]) for each in counted} == {str(alarm["MetricName"])}
+    assert sum(float(each["MetricValue"]) for each in counted) > alarm["Threshold"]
+
+
+@pytest.mark.parametrize("message", ["account_stopped", "breaker_opened"])
+def test_whoever_asks_vendors_is_listened_to(message: str, template: Template) -> None:
+    """Only who stops an account, or opens its breaker, says so: a slice or a push."""
+    filters = template.resources("AWS::Logs::MetricFilter")
+    found = [template.get(name) for name in _matching(template, {"message": message})]
+    assert found
+    assert {each["LogGroupName"]["Ref"] for each in found} == {"WorkerLogGroup", "ApplierLogGroup"}
+    assert len({str(each["MetricTransformations"]) for each in found}) == 1
+    assert len(filters) > len(found)
+
+
 def test_a_failed_push_is_no_failed_slice(template: Template, logged: Lines) -> None:
     """It has a queue of dead letters of its own."""
     processor = OutspokenPushProcessor(event_type=EventType.SQS)
@@ -148,12 +173,12 @@ def test_a_failed_push_is_no_failed_slice(template: Template, logged: Lines) -> 
 
 
 def test_a_stopped_account_is_counted_by_its_line(template: Template, logged: Lines) -> None:
-    """By its own filter and by no other."""
+    """By its own filters, one for each function that asks vendors, and by no other."""
     office = Office(Vendor(answer(401)))
     with pytest.raises(CredentialsRefused):
         office.room().get()
     [line] = logged()
-    assert _matching(template, line) == ["AccountStoppedFilter"]
+    assert _matching(template, line) == ["AccountStoppedFilter", "AccountStoppedByPushFilter"]
 
 
 def test_an_opened_breaker_is_counted_by_its_line(template: Template, logged: Lines) -> None:
@@ -163,7 +188,7 @@ def test_an_opened_breaker_is_counted_by_its_line(template: Template, logged: Li
         with pytest.raises(WaitForVendor):
             room.get()
     [line] = logged()
-    assert _matching(template, line) == ["BreakerOpenedFilter"]
+    assert _matching(template, line) == ["BreakerOpenedFilter", "BreakerOpenedByPushFilter"]
 
 
 class _Asked:
