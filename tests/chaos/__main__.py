@@ -167,7 +167,7 @@ def _play(rounds: Rounds, poller: FencePoller, watch: Watch) -> list[str]:
         f" longest {recovery.longest} s; of {recovery.holders} who held the lease"
         f" {100 * recovery.holders_within_lease:.0f} % within one; of {recovery.sound} of these with all stores and"
         f" clocks well {100 * recovery.sound_within_lease:.1f} %, longest {recovery.sound_longest} s;"
-        f" of {recovery.sound - recovery.again} of these without another death on the stream"
+        f" of {recovery.sound - recovery.again} of these with a message to come back and no other death on the stream"
         f" {100 * recovery.alone_within_lease:.1f} %, {recovery.overlooked} overlooked;"
         f" {rounds.stand.tally.holders.forgotten} were waited for at a round's end"
     )

@@ -25,13 +25,17 @@ from tests.chaos.workers import Ended, Nursery, Worker
 
 IDLE_S = 0.1
 BATCH = 10
+MOST_RECEIVES = 5
+"""A message that fails so often lies among the dead letters."""
+
 VISIBLE_AFTER_MOST = 3
 """A message that comes again after it was acknowledged does so within this many visibility timeouts."""
 
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """A message handed over; a copy need not be acknowledged. ``sent_at``: seconds since 1970, by the queue."""
+    """A message handed over; a copy need not be acknowledged. ``sent_at``: seconds since 1970, by the queue.
+    ``is_last``: should it come back, it lies among the dead letters."""
 
     body: str
     message_id: str
@@ -40,6 +44,7 @@ class Delivery:
     kind: str = "slice"
     is_copy: bool = False
     sent_at: float | None = None
+    is_last: bool = False
 
 
 CLEAN_UP = Delivery("", "", "", "cleanup", "clean_up", is_copy=True)
@@ -160,7 +165,7 @@ class EventSource:
                 MaxNumberOfMessages=min(room, BATCH),
                 WaitTimeSeconds=1,
                 VisibilityTimeout=TIMES.visibility_s,
-                AttributeNames=["SentTimestamp"],
+                AttributeNames=["SentTimestamp", "ApproximateReceiveCount"],
             )
             got = [self._read(message) for message in answer.get("Messages", ())]
             if got:
@@ -169,8 +174,15 @@ class EventSource:
     def _read(self, message: Mapping[str, Any]) -> Delivery:
         body = message["Body"]
         key = str(SliceMessage.model_validate_json(body).key)
-        sent_at = int(message["Attributes"]["SentTimestamp"]) / 1000
-        return Delivery(body, message["MessageId"], message["ReceiptHandle"], key, sent_at=sent_at)
+        told = message["Attributes"]
+        return Delivery(
+            body,
+            message["MessageId"],
+            message["ReceiptHandle"],
+            key,
+            sent_at=int(told["SentTimestamp"]) / 1000,
+            is_last=int(told["ApproximateReceiveCount"]) >= MOST_RECEIVES,
+        )
 
     def _add(self, got: list[Delivery]) -> None:
         now = self.conditions
@@ -253,6 +265,7 @@ class EventSource:
 
     def _handle(self, slot: int, worker: Worker, delivery: Delivery) -> None:
         waited_s = time.time() - delivery.sent_at if delivery.sent_at is not None else None
+        self.tally.holders.tell(delivery.key, f"a worker took {_of(delivery)}")
         ended = self._invoke(slot, worker, delivery, named=delivery.key)
         if waited_s is not None and ended.answer.get("outcome") != "in_line":
             self.tally.note_wait(delivery.key, waited_s)
@@ -272,7 +285,7 @@ class EventSource:
         )
         is_message = delivery.kind == "slice"
         self.tally.add("deliveries", is_message)
-        self.tally.note(named, ended, fate, attempt if is_message else None)
+        self.tally.note(named, ended, fate, attempt if is_message else None, spent=delivery.is_last)
         if self._is_older(slot) and ended.answer.get("outcome") == "committed":
             self.tally.add("older.slices")
         if (ended.death and fate.die_at) or (ended.woken and fate.stop_at):
@@ -320,3 +333,12 @@ class EventSource:
         with self._change:
             self._ready += [copy for _, _, copy in self._late]
             self._late.clear()
+
+
+def _of(delivery: Delivery) -> str:
+    """A message, for people."""
+    if delivery.kind != "slice":
+        return delivery.kind
+    message = SliceMessage.model_validate_json(delivery.body)
+    expected = "" if message.expect_seq is None else f" for seq {message.expect_seq}"
+    return f"{delivery.message_id[:4]} ({message.reason}{expected}, attempt {message.attempt}, held {message.held})"

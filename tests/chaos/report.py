@@ -64,6 +64,11 @@ DEMANDS = (
 )  # fmt: skip
 
 
+MATRIX = """\
+Rows are those of the fault matrix that this suite was planned by. What is in none of them here: partial listings are
+the simulation's and the answers suite's (row 14), nothing is pushed out yet (15), floods are below (17). Of 12 and
+13 this is the part that needs real processes."""
+
 GUESSED = "2026-11-27 22:30"
 """The last run whose recoveries were told from where workers died and what their followers said."""
 
@@ -73,7 +78,8 @@ class Recovery:
     """Seconds from a worker's death to the moment when another one holds its stream. ``lease_s`` is how long
     a lease lasted in that run; ``holders`` held it when they died; ``sound`` are those of them in whose round no store
     was broken and no clock wrong, with their own longest and 95th of a hundred; of ``again`` of these another worker
-    died on the stream before it was held, ``alone`` are the others. ``overlooked`` of these were held later than after
+    died on the stream before it was held, or the dead one's message had been received for the last time; ``alone`` are
+    the others. ``overlooked`` of these were held later than after
     one lease although a worker was free meanwhile; runs before 2026-11-28 02:00 did not ask (None)."""
 
     deaths: int = 0
@@ -205,6 +211,7 @@ def markdown(runs: Sequence[Run], beside: Mapping[str, int] | None = None) -> st
         " vendor's truth.",
         f"{len(runs)} recorded runs, {hours:.1f} hours, {sum(run.rounds for run in runs)} rounds.",
         "## Demanded and done",
+        MATRIX,
         _demands(totals),
         f"Deliveries were all invocations up to the run of {GUESSED}, some 12 % of them no messages but the clock's.",
         f"Deaths at each named fault point (50 of each are wanted): {_points(totals)}.",
@@ -218,6 +225,7 @@ def markdown(runs: Sequence[Run], beside: Mapping[str, int] | None = None) -> st
         "## Beside poison",
         _poisoned(runs),
         "## Violations",
+        'What became of each is told in `docs/reliability.md`, "What was found".',
         _violations(runs),
     ]
     return "\n\n".join(parts) + "\n"
@@ -268,7 +276,9 @@ def _recoveries(runs: Sequence[Run]) -> str:
         "dead worker's message takes over as soon as its invocation is over (ADR 8). Who dies before it told its\n"
         "message to come back is followed when the queue shows that again, 5 s later here: *of holders* is of those\n"
         "who held the lease when they died, *sound* of those of them in whose round no store was broken and no clock\n"
-        "wrong, *alone* of those of these for whom no other worker died on the stream before it was held.\n"
+        "wrong, *alone* of those of these for whom no other worker died on the stream before it was held, and (since\n"
+        "2026-11-28 06:00) whose message comes back: one that five workers died with lies among the dead letters, and\n"
+        "cleanup frees the lease.\n"
         "A few workers serve many streams here, so a stream may wait for one of them as well: *overlooked* of *alone*\n"
         "were held after more than a lease although a worker was free for more than a second of that time. With kills\n"
         "alone none may be. Else there are slower ways, all promised: cleanup, of a message that nobody has any more,\n"

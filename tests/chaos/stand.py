@@ -30,7 +30,7 @@ from sluice.queues.messages import SqsMessages
 from tests.chaos import database_clock, facts
 from tests.chaos.aws_proxy import AwsProxy
 from tests.chaos.database import ChaosDatabase
-from tests.chaos.event_source import EventSource
+from tests.chaos.event_source import MOST_RECEIVES, EventSource
 from tests.chaos.fates import Fates
 from tests.chaos.mixpanel_world import REREAD_S, MixpanelWorld
 from tests.chaos.others import Compared
@@ -49,7 +49,6 @@ from tests.contract.tables import (
 )
 from tests.memory.events import EventVendor
 
-MOST_RECEIVES = 5
 SLOTS = 8
 PUSH_SLOTS = 4
 """Workers that receive pushes and apply them, beside those of slices."""

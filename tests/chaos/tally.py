@@ -47,10 +47,19 @@ class Tally:
     def commits_of(self, key: str) -> int:
         return self._commits[key]
 
-    def note(self, key: str, ended: Ended, fate: Fate, attempt: str | None = None) -> None:
-        """An invocation has ended. ``attempt`` made its ids; without it, it holds no lease."""
-        if ended.death is not None and attempt is not None:
-            self.holders.died(key, attempt)
+    def note(
+        self,
+        key: str,
+        ended: Ended,
+        fate: Fate,
+        attempt: str | None = None,
+        *,
+        spent: bool = False,
+    ) -> None:
+        """An invocation has ended. ``attempt`` made its ids; without it, it holds no lease. ``spent``: had it died, its
+        message would come back no more."""
+        if attempt is not None:
+            self._tell_holders(key, ended, attempt, spent)
         with self._lock:
             self.counts["invocations"] += 1
             if ended.woken:
@@ -69,6 +78,14 @@ class Tally:
                 self.put_off[key] = answer["detail"]
             if answer["outcome"] == "committed":
                 self._note_commit(key, answer["rows"], answer["errors"])
+
+    def _tell_holders(self, key: str, ended: Ended, attempt: str, spent: bool) -> None:
+        if ended.death is not None:
+            self.holders.died(key, attempt, spent=spent)
+            return
+        answer = ended.answer
+        told = answer.get("error") or f"{answer['outcome']} {answer['detail']}"
+        self.holders.tell(key, told[:80])
 
     def take_bugs(self) -> list[str]:
         with self._lock:

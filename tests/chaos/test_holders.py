@@ -24,9 +24,9 @@ class Watched:
     def takes(self, attempt: str, token: int) -> None:
         self.holders.acquired(KEY, nth_id(attempt, 1), token)
 
-    def dies(self, attempt: str, later_s: float = 0.0) -> None:
+    def dies(self, attempt: str, later_s: float = 0.0, *, spent: bool = False) -> None:
         self.at += later_s
-        self.holders.died(KEY, attempt)
+        self.holders.died(KEY, attempt, spent=spent)
 
 
 def attempts(count: int) -> list[str]:
@@ -165,3 +165,43 @@ def test_whoever_came_late_although_somebody_was_free_overlooked_it():
     assert not found[1]._replace(again=True).overlooked
     assert not found[1]._replace(held=False).overlooked
     assert not found[1]._replace(sound=False).overlooked
+
+
+def test_whose_message_is_a_dead_letter_is_followed_by_cleanup():
+    """The fifth worker that died with it held the stream: nothing comes back that could take over."""
+    watched = Watched()
+    first, second = attempts(2)
+    watched.holders.free.waits(1)
+    watched.takes(first, 1)
+    watched.dies(first, spent=True)
+    watched.at += TIMES.lease_s + 3
+    watched.takes(second, 2)
+    [found] = watched.holders.recovered
+    assert (found.held, found.sound, found.free_s) == (True, True, 3)
+    assert not (found.is_alone)
+    assert not (found.overlooked)
+    assert not (watched.holders.overlooked)
+
+
+def test_what_was_overlooked_is_told_with_what_happened_meanwhile():
+    """Of this stream, since the dead worker's invocation began."""
+    watched = Watched()
+    first, second = attempts(2)
+    watched.holders.tell(KEY, "long ago")
+    watched.at += TIMES.invocation.total_seconds() + 1
+    watched.holders.free.waits(1)
+    watched.takes(first, 1)
+    watched.dies(first, 0.5)
+    watched.holders.tell("acme#cars#vans", "elsewhere")
+    watched.at += TIMES.lease_s
+    watched.holders.tell(KEY, "a worker took a message")
+    watched.holders.freed(KEY, 1)
+    watched.at += 2
+    watched.takes(second, 2)
+    [line] = watched.holders.overlooked
+    told = line.partition("since its death: ")[2]
+    late = TIMES.lease_s
+    assert told == (
+        f"-0.5 leased with token 1, 0.0 a worker died, {late:.1f} a worker took a message,"
+        f" {late:.1f} freed by cleanup, {late + 2:.1f} leased with token 2"
+    )
