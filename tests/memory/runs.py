@@ -6,6 +6,7 @@ import uuid
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import datetime
+from itertools import zip_longest
 
 from sluice.core.budget import Clock
 from sluice.core.errors import Superseded
@@ -63,7 +64,11 @@ class MemoryRuns:
             and _heard_of(run) < limits[_is_backfill(run)]
             and run.key in streams
         ]
-        return sorted(silent, key=lambda run: (_is_backfill(run), _heard_of(run)))[:limit]
+        silent.sort(key=_heard_of)
+        fresh = [run for run in silent if not _is_backfill(run)]
+        backfills = [run for run in silent if _is_backfill(run)]
+        in_turn = [run for pair in zip_longest(fresh, backfills) for run in pair if run is not None]
+        return in_turn[:limit]
 
     def note_asked(self, run_id: str) -> None:
         for run in self.database.runs:

@@ -233,9 +233,9 @@ class Commits(Protocol):
     def silent_runs(
         self, *, before: datetime, backfills_before: datetime | None = None, limit: int
     ) -> Sequence[OpenRun]:
-        """Runs not ended that made no progress and were not asked for since ``before``, those that both was
-        longest ago for first, and after them the backfills, for which ``backfills_before`` counts instead
-        (None: the same)."""
+        """Runs not ended that made no progress and were not asked for since ``before``, those of which nothing was
+        heard for longest first. Backfills, for which ``backfills_before`` counts instead (None: the same), take
+        turns with the others, which begin."""
         ...
 
     def note_asked(self, run_id: str) -> None:

@@ -50,11 +50,12 @@ _ASKED: LiteralString = (
 
 SILENT: LiteralString = """
 SELECT r.run_id::text, r.stream_key, r.reason, s.seq, r.started_at, r.last_progress_at
-  FROM sluice.run r JOIN sluice.sync_commit s USING (stream_key)
- WHERE r.ended_at IS NULL
-   AND greatest(r.last_progress_at, r.asked_at)
-       < CASE WHEN r.reason = %(backfill)s THEN %(backfills_before)s ELSE %(before)s END
- ORDER BY r.reason = %(backfill)s, greatest(r.last_progress_at, r.asked_at) LIMIT %(limit)s
+  FROM (
+    SELECT *, reason = %(backfill)s AS is_backfill, greatest(last_progress_at, asked_at) AS heard_of
+      FROM sluice.run WHERE ended_at IS NULL
+  ) r JOIN sluice.sync_commit s USING (stream_key)
+ WHERE r.heard_of < CASE WHEN r.is_backfill THEN %(backfills_before)s ELSE %(before)s END
+ ORDER BY row_number() OVER (PARTITION BY r.is_backfill ORDER BY r.heard_of), r.is_backfill LIMIT %(limit)s
 """
 
 

@@ -8,6 +8,7 @@ left to polling, which brings the same; it is never deleted because one read did
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -181,7 +182,8 @@ class _Work:
 
     def coalesced(self) -> ApplyReport:
         """Done with, and noted as such: the inbox knows of every topic that speaks, and of nothing that is owed."""
-        self.note_done()
+        with suppress(RetryLater):  # nothing is owed without the note, either
+            self.note_done()
         return self.report(Outcome.COALESCED)
 
     def report(self, outcome: Outcome, detail: str = "") -> ApplyReport:

@@ -31,17 +31,16 @@ MOST_DOUBLINGS = 8
 """Who waits for a lease looks again after 1 s, 2 s, 4 s...; 256 s are longer than any lease has left."""
 
 ASKED_BY_A_PERSON = ("manual", REDRIVE)
-"""Somebody waits for these: there is a run to look at even of nothing due."""
-
-NEVER_DROPPED = (*ASKED_BY_A_PERSON, "push")
-"""No tick says again what these say, and whoever works at the stream may have read too early to know."""
+"""Somebody waits for these, and no tick says again what they say: only a pause drops them, and there is a run to look
+at even of nothing due."""
 
 
 def leave_or_wait(
     message: SliceMessage, held: LeaseHeld, kit: Kit, delivery: Delivery | None
 ) -> SliceReport:
     """A held lease is an outcome. A continuation that overtook its sender's release waits for it, and
-    so does what a person or a push asked for, of which the holder knows nothing.
+    so does what a person asked for, of which the holder knows nothing. A push does not: hooks come in bursts, and
+    what one asks to be looked at is polled as well.
 
     The holder works on from ``base_seq``. If that is what we continue from, it does our work and will
     continue it. If it is earlier, it made the very slice that sent this message and is about to let go
@@ -52,7 +51,7 @@ def leave_or_wait(
     Waiting is no attempt: who had to wait for long is deferred as often as anybody once it has the lease.
     """
     expected = message.expect_seq
-    asked = expected is None and message.reason in NEVER_DROPPED
+    asked = expected is None and message.reason in ASKED_BY_A_PERSON
     ours = delivery is not None and held.delivery == delivery.message_id
     if not asked and not ours and (expected is None or held.base_seq >= expected):
         return SliceReport(Outcome.LEASE_HELD, message.key, f"held by {held.owner}")
@@ -65,10 +64,12 @@ def leave_or_wait(
 
 
 def overtaken(message: SliceMessage, error: Superseded, kit: Kit) -> SliceReport:
-    """Somebody newer has the stream and goes on with it; what only this message asked for he does not know."""
-    if message.reason in NEVER_DROPPED:
-        _wait(message, kit, _backoff(message))
-    return SliceReport(Outcome.SUPERSEDED, message.key, str(error))
+    """Somebody newer has the stream and goes on with it; what a person asked for he does not know."""
+    if message.reason not in ASKED_BY_A_PERSON:
+        return SliceReport(Outcome.SUPERSEDED, message.key, str(error))
+    delay = _backoff(message)
+    _wait(message, kit, delay)
+    return SliceReport(Outcome.SUPERSEDED, message.key, f"{error}; comes back in {delay}")
 
 
 def _backoff(message: SliceMessage) -> timedelta:
@@ -108,7 +109,7 @@ def defer(
         return fail_run(message, error, kit)
     if isinstance(error, WaitForVendor):
         kit.commits.note_failure(message.key, None, str(error), kit.clock())
-    reason = message.reason if message.reason in NEVER_DROPPED else "deferred"
+    reason = message.reason if message.reason in ASKED_BY_A_PERSON else "deferred"
     delay = wait_of(error, message.attempt, kit.chance)
     line = (message.waiting, message.ticket) if still_in_line else (None, None)
     _send_again(

@@ -123,6 +123,20 @@ def test_objects_without_versions_are_served_by_one_slice(desk: Desk) -> None:
     assert len(desk.messages.sent) == 2
 
 
+def test_what_another_reading_served_waits_for_no_database(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Nothing of it is owed, noted or not: it would end as a dead letter."""
+    desk.hint(None)
+
+    def away(*_: object) -> None:
+        raise DatabaseUnavailable("away")
+
+    monkeypatch.setattr(desk.inbox, "note_done", away)
+    assert desk.hint(None, event="msg_2").outcome is Outcome.COALESCED
+    assert desk.queue.sent == []
+
+
 def test_a_slice_that_is_asked_for_is_a_push_in_reason_and_in_priority(desk: Desk) -> None:
     desk.hint(None)
     [sent] = desk.messages.sent

@@ -36,10 +36,9 @@ def test_a_sync_of_nothing_due_is_a_run_that_read_nothing(world: World) -> None:
     assert world.in_step()
 
 
-@pytest.mark.parametrize("reason", ["manual", "redrive", "push"])
+@pytest.mark.parametrize("reason", ["manual", "redrive"])
 def test_what_was_asked_while_somebody_works_comes_back(world: World, reason: str) -> None:
-    """The holder knows nothing of it: dropped, a full read or a redrive would never happen, and what was pushed
-    while he read would wait for the next tick."""
+    """The holder knows nothing of it: dropped, a full read or a redrive would never happen."""
     item = world.leases.items[KEY]
     item.owner, item.until = "busy", START + timedelta(days=1)
     full_since = world.clock() if reason == "manual" else None
@@ -49,7 +48,7 @@ def test_what_was_asked_while_somebody_works_comes_back(world: World, reason: st
     assert (sent.message.held, sent.delay) == (1, timedelta(seconds=1))
 
 
-@pytest.mark.parametrize("reason", ["manual", "redrive", "push"])
+@pytest.mark.parametrize("reason", ["manual", "redrive"])
 @pytest.mark.parametrize("held", [0, 3])
 def test_what_was_asked_comes_back_when_its_worker_is_overtaken(
     world: World, reason: str, held: int
@@ -66,13 +65,15 @@ def test_what_was_asked_comes_back_when_its_worker_is_overtaken(
     world.vendor.page_takes = overtaken
     message = asking(reason, held=held, attempt=2, full_since=world.clock())
     world.commits.open_rejects = lambda *_, **__: overtaken() or ()  # type: ignore[method-assign]
-    assert world.run(message).outcome is Outcome.SUPERSEDED
+    report = world.run(message)
+    assert report.outcome is Outcome.SUPERSEDED
+    assert report.detail.endswith(f"; comes back in {timedelta(seconds=2**held)}")
     (sent,) = world.messages.sent
     assert sent.message == message.model_copy(update={"held": held + 1})
     assert sent.delay == timedelta(seconds=2**held)
 
 
-@pytest.mark.parametrize("reason", ["schedule", "cleanup", "deferred"])
+@pytest.mark.parametrize("reason", ["schedule", "cleanup", "deferred", "push"])
 def test_what_a_tick_says_again_does_not(world: World, reason: str) -> None:
     world.clock.advance(hours=1)
 

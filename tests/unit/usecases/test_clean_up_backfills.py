@@ -94,7 +94,7 @@ def test_any_other_run_is_asked_to_go_on_as_fresh_work(world: World, reason: str
 
 
 def test_backfills_that_wait_keep_no_other_run_from_being_revived(world: World) -> None:
-    """Neither while they may wait, nor when they waited for longer than that: they come last."""
+    """Neither while they may wait, nor when they waited for longer than that: they take turns."""
     for number in range(BATCH + 20):
         begin_run(world, f"c{number:03}", "backfill")
     world.clock.advance(hours=1)
@@ -106,6 +106,16 @@ def test_backfills_that_wait_keep_no_other_run_from_being_revived(world: World) 
     world.messages.take_all()
     assert world.clean_up() == CleanUp(resent=BATCH)
     assert asked(world)[:2] == [("acme", Priority.SCHEDULE), ("c000", Priority.BACKFILL)]
+
+
+def test_runs_that_wait_keep_no_backfill_from_being_revived(world: World) -> None:
+    """However many they are: by then the first are silent once more."""
+    for number in range(5 * BATCH):
+        begin_run(world, f"c{number:03}", "schedule")
+    begin_run(world, "acme", "backfill")
+    world.clock.at += SILENCE_OF_BACKFILLS + SECOND
+    assert world.clean_up() == CleanUp(resent=BATCH)
+    assert ("acme", Priority.BACKFILL) in asked(world)
 
 
 def test_a_backfill_silent_for_a_day_is_closed_like_any_other_run(world: World) -> None:
