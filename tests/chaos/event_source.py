@@ -284,8 +284,9 @@ class EventSource:
             went_on=lambda: self.tally.commits_of(delivery.key) > before,
         )
         is_message = delivery.kind == "slice"
+        is_spent = delivery.is_last and not delivery.is_copy
         self.tally.add("deliveries", is_message)
-        self.tally.note(named, ended, fate, attempt if is_message else None, spent=delivery.is_last)
+        self.tally.note(named, ended, fate, attempt if is_message else None, spent=is_spent)
         if self._is_older(slot) and ended.answer.get("outcome") == "committed":
             self.tally.add("older.slices")
         if (ended.death and fate.die_at) or (ended.woken and fate.stop_at):

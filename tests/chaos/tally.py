@@ -82,6 +82,7 @@ class Tally:
     def _tell_holders(self, key: str, ended: Ended, attempt: str, spent: bool) -> None:
         if ended.death is not None:
             self.holders.died(key, attempt, spent=spent)
+            self.add("deaths.of_the_last_receive", spent)
             return
         answer = ended.answer
         told = answer.get("error") or f"{answer['outcome']} {answer['detail']}"

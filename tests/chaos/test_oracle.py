@@ -13,7 +13,7 @@ import pytest
 from tests.chaos import oracle
 from tests.chaos.damage import undone
 from tests.chaos.fates import SPARED
-from tests.chaos.holders import Recovered
+from tests.chaos.holders import Recovered, nth_id
 from tests.chaos.kinds import kinds
 from tests.chaos.poller import FencePoller
 from tests.chaos.report import Recovery, Run, record
@@ -190,6 +190,17 @@ def test_a_commit_that_was_looked_up_is_counted_by_what_was_found() -> None:
         answer = {"outcome": outcome, "rows": 1, "errors": 0, "detail": "", "looked_up": {found: 1}}
         tally.note("acme#cars#cars", Ended(answer), SPARED)
     assert {tally.counts[f"look_ups.{found}"] for found in ("stored", "not_stored")} == {1}
+
+
+@pytest.mark.parametrize("spent", [False, True])
+def test_a_death_says_whether_its_message_comes_back(spent: bool) -> None:
+    tally, attempt, key = Tally(), str(uuid.uuid4()), "acme#cars#cars"
+    tally.holders.acquired(key, nth_id(attempt, 1), 1)
+    tally.note(key, Ended({}, death="random"), SPARED, attempt, spent=spent)
+    tally.holders.acquired(key, "another", 2)
+    [found] = tally.holders.recovered
+    assert (found.held, found.spent, found.is_alone) == (True, spent, not spent)
+    assert tally.counts["deaths.of_the_last_receive"] == spent
 
 
 @pytest.mark.timeout(200)
