@@ -12,7 +12,7 @@ import time
 import uuid
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from functools import cache
 from importlib import resources
@@ -33,8 +33,9 @@ from sluice.core.slices import Delivery, Outcome, SliceReport
 from sluice.core.spreading import Spread
 from sluice.core.steering.ports import BookSwitches
 from sluice.dynamo.book import DynamoBook
+from sluice.dynamo.known_entries import KnownEntries, SwitchesAndFile
 from sluice.dynamo.leases import DynamoLeaseStore
-from sluice.dynamo.registry import DynamoRegistry, RegistryEntry
+from sluice.dynamo.registry import DynamoRegistry
 from sluice.dynamo.standings import DynamoStandings
 from sluice.messages import ApplyMessage, SecretMessage, SliceMessage
 from sluice.postgres.commits import PostgresCommits
@@ -66,11 +67,6 @@ from sluice.wiring_overview import Stores, kit_of
 AWS_CALL = Config(
     connect_timeout=2, read_timeout=5, retries={"mode": "standard", "total_max_attempts": 4}
 )
-
-ENTRY_COUNTS_FOR = timedelta(seconds=20)
-"""As long as a switch: with the tick's minute, a change of the clients file acts within one."""
-
-MOST_ENTRIES = 1000
 
 QUICK_AWS_CALL = Config(
     connect_timeout=1, read_timeout=2, retries={"mode": "standard", "total_max_attempts": 2}
@@ -191,18 +187,15 @@ def _noted(read: Callable[[str], str], secret: str, key: StreamKey) -> str:
 
 @dataclass(frozen=True, slots=True)
 class RegisteredStreams:
-    """Opens streams as the registry describes them, with credentials from Secrets Manager.
-
-    An entry is gone by for ``ENTRY_COUNTS_FOR``: a run of slices reads it once, and not once a slice.
-    """
+    """Opens streams as the registry describes them, with credentials from Secrets Manager."""
 
     connections: VendorConnections
-    seen: dict[StreamKey, tuple[datetime, RegistryEntry]] = field(default_factory=dict)
+    entries: KnownEntries
     hurries: bool = False
     """For a push: streams find themselves due whatever their rhythm says."""
 
     def open(self, key: StreamKey) -> Stream:
-        entry = self.entry(key)
+        entry = self.entries.get(key)
         return open_stream(
             key,
             settings={**entry.settings, **(hurried(key) if self.hurries else {})},
@@ -212,14 +205,16 @@ class RegisteredStreams:
             account=entry.secret,
         )
 
-    def entry(self, key: StreamKey) -> RegistryEntry:
-        at, entry = self.seen.get(key, (None, None))
-        if at is None or entry is None or now() - at > ENTRY_COUNTS_FOR:
-            entry = registry().get(key)
-            if len(self.seen) >= MOST_ENTRIES:
-                self.seen.clear()
-            self.seen[key] = (now(), entry)
-        return entry
+
+@cache
+def entries() -> KnownEntries:
+    return KnownEntries(registry().get, now)
+
+
+@cache
+def switches_and_file() -> SwitchesAndFile:
+    """What stops a stream, for whoever is about to work on it."""
+    return SwitchesAndFile(switches(), entries())
 
 
 @cache
@@ -232,7 +227,7 @@ def streams() -> RegisteredStreams:
         book=book(),
         breaker=BreakerRules(settings().breaker_failures, pause),
     )
-    return RegisteredStreams(connections)
+    return RegisteredStreams(connections, entries())
 
 
 @cache
@@ -256,12 +251,12 @@ def run_slice(message: SliceMessage, *, deadline: datetime, delivery: Delivery) 
         messages=messages(),
         deliveries=deliveries(),
         desks=desks(),
-        switches=switches(),
+        switches=switches_and_file(),
         streams=replace(streams(), hurries=message.reason == "push"),
         clock=now,
         new_id=new_id,
         chance=random.SystemRandom().random,
-        brake_of=lambda key: streams().entry(key).brake,
+        brake_of=lambda key: entries().get(key).brake,
     )
     return _run_slice.run_slice(message, deadline, kit, delivery)
 
@@ -281,7 +276,7 @@ def is_a_backstop(message: SliceMessage, report: SliceReport) -> bool:
         return False
     if message.priority in (Priority.BACKFILL, Priority.PUSH) or message.full_since is not None:
         return False
-    if streams().entry(message.key).webhook_secret is None:
+    if entries().get(message.key).webhook_secret is None:
         return False
     try:
         return first_loads().is_over(message.key, report.run_id)
@@ -304,7 +299,7 @@ def apply_push(
         queue=push_queue(aws("sqs")),
         messages=messages(),
         deliveries=deliveries(),
-        switches=switches(),
+        switches=switches_and_file(),
         streams=streams(),
         looked=looked(),
         clock=now,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -13,6 +14,7 @@ from sluice.core.ports import Revised
 from sluice.core.steering.scopes import Scope
 from sluice.core.steering.switches import SUBJECT, Pause, SwitchBoard
 from sluice.dynamo.book import DynamoBook
+from sluice.dynamo.registry import DynamoRegistry
 from sluice.dynamo.steering import DynamoSteering
 from tests.e2e.deployed import Deployed, until
 from tests.e2e.test_catalogue import assert_in_step
@@ -52,6 +54,28 @@ def test_a_pause_acts_within_a_minute_and_a_resume_at_once(deployed: Deployed) -
     since = deployed.sync(key)
     assert deployed.run_of(key, since)["outcome"] == "completed"
     assert_in_step(deployed, key)
+
+
+def test_a_pause_in_the_clients_file_stops_what_was_asked_for_too(deployed: Deployed) -> None:
+    """Not only the tick: a first load goes on by messages of its own."""
+    began = datetime.now(UTC)
+    key = deployed.add_client("filed", cars=200)
+    deployed.invoke("dispatcher")
+    assert deployed.run_of(key, began)["outcome"] == "completed"
+    pause_in_file(deployed, key, paused=True)
+    until(lambda: _finds_itself_paused(deployed, key), "a worker heeds the file", MINUTE_S)
+    pause_in_file(deployed, key, paused=False)
+    since = deployed.sync(key)
+    assert deployed.run_of(key, since)["outcome"] == "completed"
+    assert_in_step(deployed, key)
+
+
+def pause_in_file(deployed: Deployed, key: StreamKey, *, paused: bool) -> None:
+    """As `sluice clients apply` does it."""
+    table = deployed.names["SLUICE_REGISTRY_TABLE"]
+    registry = DynamoRegistry(deployed.aws("dynamodb"), table)
+    entries = [entry for entry in registry.show() if entry.enabled]
+    registry.apply([replace(e, paused=paused) if e.key == key else e for e in entries])
 
 
 def _tick_heeds_it(deployed: Deployed, key: StreamKey) -> bool:

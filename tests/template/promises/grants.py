@@ -43,7 +43,7 @@ GRANTS: Mapping[str, Mapping[Grant, str]] = {
         (
             "dynamodb:GetItem",
             "RegistryTable",
-        ): "dynamo/registry.py: get, by wiring.RegisteredStreams",
+        ): "dynamo/registry.py: get, by dynamo/known_entries.py",
         **_on_limits("what workers share, and what people switched"),
         **_on_queues("sqs:SendMessage", "queues/messages.py: continuations and deferrals"),
         **_on_queues(
@@ -78,7 +78,7 @@ GRANTS: Mapping[str, Mapping[Grant, str]] = {
         (
             "dynamodb:GetItem",
             "RegistryTable",
-        ): "dynamo/registry.py: get, by wiring.RegisteredStreams",
+        ): "dynamo/registry.py: get, by dynamo/known_entries.py",
         **_on_limits("the vendor account's budget, and what people switched"),
         ("sqs:SendMessage", "PushQueue"): "queues/pushes.py: what cannot be applied now, later",
         ("sqs:SendMessage", "SliceQueue"): "queues/messages.py: a slice where no object is named",
