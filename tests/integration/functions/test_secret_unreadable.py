@@ -32,10 +32,10 @@ def test_a_worker_notes_a_secret_that_it_may_not_read(
 ) -> None:
     """The slice ends as it would have ended without the note."""
     aws.will("GetItem", {})  # switches: none
+    aws.will("GetItem", {"Item": ENTRY})
     aws.will("ChangeMessageVisibility", {})
     aws.will("GetItem", {"Item": DESK})
     aws.will("UpdateItem", {"Attributes": DESK})
-    aws.will("GetItem", {"Item": ENTRY})
     aws.will("GetSecretValue", REFUSED, status=400)
     aws.will("GetSecretValue", {"SecretString": database.app_url})
     aws.will("UpdateItem", {"Attributes": DESK})  # leave

@@ -16,7 +16,7 @@ DESK = {
     "page": {"S": json.dumps({"running": {}})},
     "written_as": {"S": "somebody"},
 }
-ADMITTED = ("GetItem", "ChangeMessageVisibility", "GetItem", "UpdateItem")
+ADMITTED = ("GetItem", "GetItem", "ChangeMessageVisibility", "GetItem", "UpdateItem")
 MESSAGE = {"client_id": "acme", "source": "cars", "stream": "cars", "reason": "continuation"}
 ENTRY: dict[str, Any] = {
     "stream_key": {"S": "acme#cars#cars"},
@@ -64,13 +64,12 @@ def test_a_poisoned_message_takes_no_other_with_it(aws: ScriptedAws) -> None:
     ran = run("worker", event, environment(AWS_ENDPOINT_URL=aws.endpoint))
     assert ran.answer == {"batchItemFailures": [{"itemIdentifier": "poison"}]}
     assert ran.line("slice")["outcome"] == "lease_held"
-    assert aws.operations == [*ADMITTED, "GetItem", "GetSecretValue", "UpdateItem", "GetItem"]
+    assert aws.operations == [*ADMITTED, "GetSecretValue", "UpdateItem", "GetItem"]
 
 
 def test_what_outlasts_every_deferral_goes_back_to_the_queue(aws: ScriptedAws) -> None:
     """The database does not answer, and this message was deferred as often as a message may be."""
     _admit(aws)
-    aws.will("GetItem", {"Item": ENTRY})
     aws.will("GetSecretValue", {"SecretString": "key"})
     aws.will("UpdateItem", {"Attributes": _state()})  # acquire
     aws.will("GetSecretValue", {"SecretString": "postgresql://app:pw@127.0.0.1:1/app"})
@@ -81,8 +80,20 @@ def test_what_outlasts_every_deferral_goes_back_to_the_queue(aws: ScriptedAws) -
     assert ran.answer == {"batchItemFailures": [{"itemIdentifier": "deferred"}]}
     assert ran.line("slice_failed")["exception_name"] == "DatabaseUnavailable"
     assert aws.operations == [
-        *ADMITTED, "GetItem", "GetSecretValue", "UpdateItem", "GetSecretValue", "UpdateItem", "GetItem"
+        *ADMITTED, "GetSecretValue", "UpdateItem", "GetSecretValue", "UpdateItem", "GetItem"
     ]  # fmt: skip
+
+
+def test_what_the_clients_file_pauses_is_acknowledged_and_nobody_is_asked(aws: ScriptedAws) -> None:
+    """Once it was looked at anew: after it is taken out, nobody sends the message again."""
+    aws.will("GetItem", {})
+    for _ in range(2):
+        aws.will("GetItem", {"Item": {**ENTRY, "paused": {"BOOL": True}}})
+    event = {"Records": [record("1", MESSAGE)]}
+    ran = run("worker", event, environment(AWS_ENDPOINT_URL=aws.endpoint))
+    assert ran.answer == {"batchItemFailures": []}
+    assert ran.line("slice")["outcome"] == "paused"
+    assert aws.operations == ["GetItem"] * 3
 
 
 def test_failed_messages_are_counted(aws: ScriptedAws) -> None:
@@ -93,16 +104,16 @@ def test_failed_messages_are_counted(aws: ScriptedAws) -> None:
 
 
 def _admit(aws: ScriptedAws) -> None:
-    """No switch is set, its client's desk is empty, and the message may come back."""
+    """No switch is set, the clients file pauses nothing, its client's desk is empty, and the message may come back."""
     aws.will("ChangeMessageVisibility", {})
     aws.will("GetItem", {})
+    aws.will("GetItem", {"Item": ENTRY})
     aws.will("GetItem", {})
     aws.will("UpdateItem", {"Attributes": DESK})
 
 
 def _answer_for_a_held_lease(aws: ScriptedAws) -> None:
     _admit(aws)
-    aws.will("GetItem", {"Item": ENTRY})
     aws.will("GetSecretValue", {"SecretString": "key"})
     refused = {
         "__type": "com.amazonaws.dynamodb.v20120810#ConditionalCheckFailedException",

@@ -24,7 +24,7 @@ def judge(monkeypatch: pytest.MonkeyPatch) -> Judge:
     def look() -> Any:
         raise LookedAtError
 
-    monkeypatch.setattr(wiring, "streams", look)
+    monkeypatch.setattr(wiring, "entries", look)
 
     def judged(source: str, stream: str) -> bool:
         key = StreamKey("acme", source, stream)
