@@ -45,7 +45,7 @@ from tests.simulation.oracle import Oracle
 from tests.simulation.ports import AuditedLeases, CommitPort, Port
 from tests.simulation.queue import SliceQueue, Waiting
 from tests.simulation.vendors import EVENTS_KEY, THINGS_KEY, EventsSide, ThingsSide
-from tests.simulation.violations import NeverAtRest, check_end
+from tests.simulation.violations import NeverAtRest, check_end, is_at_rest
 
 START = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 INVOCATION = timedelta(seconds=60)
@@ -167,16 +167,12 @@ class Universe:
             if next_at is not None:
                 self.now = max(self.now, next_at)
                 self._receive()
-            elif self._is_at_rest():
+            elif is_at_rest(self.commits, self.leases):
                 return
             else:
                 self.now += timedelta(minutes=21)
                 self._clean_up()
         raise NeverAtRest("L: it never comes to rest")
-
-    def _is_at_rest(self) -> bool:
-        open_runs = [run for run in self.commits.database.runs if run.ended_at is None]
-        return not open_runs and all(item.owner is None for item in self.leases.items.values())
 
     # --- actors -----------------------------------------------------------------------------------------
 

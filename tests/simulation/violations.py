@@ -6,6 +6,8 @@ import traceback
 from pathlib import Path
 
 from sluice.core.errors import RetryLater
+from tests.memory.commits import MemoryCommits
+from tests.memory.leases import MemoryLeases
 
 
 class Violation(AssertionError):
@@ -18,6 +20,12 @@ class Unforeseen(Violation):
 
 class NeverAtRest(Violation):
     """Work goes on and on, or is never taken up."""
+
+
+def is_at_rest(commits: MemoryCommits, leases: MemoryLeases) -> bool:
+    """No run is open, and no lease is held."""
+    open_runs = [run for run in commits.database.runs if run.ended_at is None]
+    return not open_runs and all(item.owner is None for item in leases.items.values())
 
 
 TELLS_OF_NO_GUARD = (Unforeseen, NeverAtRest)

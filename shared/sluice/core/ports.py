@@ -6,7 +6,7 @@ Every port has an in-memory implementation that passes the same contract suite a
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date, datetime, timedelta
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar, runtime_checkable
 
@@ -384,14 +384,6 @@ class ReadsTogether(Protocol):
 
     def expect(self, candidates: Sequence[Candidate]) -> None:
         """Whom ``still_exists`` will be asked about in this slice, in this order, as far as the budget goes."""
-        ...
-
-
-class ForgetsEvents(Protocol):
-    """Days of stored events that are no longer needed (Postgres)."""
-
-    def forget(self, *, before: date) -> date | None:
-        """Drop the oldest day before that date, None when there is none; what it had counted stays known."""
         ...
 
 

@@ -31,7 +31,7 @@ def make_room(connection: PostgresConnection, table: Table, records: Sequence[Re
 
 @dataclass(frozen=True, slots=True)
 class EventPartitions:
-    """Implements ``core.ports.ForgetsEvents``."""
+    """Implements ``usecases.clean_up.ForgetsEvents``."""
 
     connection: PostgresConnection
 

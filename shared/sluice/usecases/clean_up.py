@@ -10,14 +10,14 @@ What is asked for again keeps its priority: a backfill goes back to the queue of
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol
 
 from sluice.core.budget import Clock
 from sluice.core.errors import DatabaseUnavailable
 from sluice.core.fault_points import FaultPoint, reach
 from sluice.core.history import HISTORY_KEPT, ForgetsHistory, Forgotten
-from sluice.core.ports import Commits, ForgetsEvents, Leases, Messages, OpenRun
+from sluice.core.ports import Commits, Leases, Messages, OpenRun
 from sluice.core.priorities import Priority
 
 LEASE_GRACE = timedelta(seconds=30)
@@ -54,6 +54,14 @@ class PrunesInbox(Protocol):
 
     def prune(self, *, before: datetime, limit: int) -> int:
         """Forget at most ``limit`` deliveries received before that moment; how many."""
+        ...
+
+
+class ForgetsEvents(Protocol):
+    """Days of stored events that are no longer needed (Postgres)."""
+
+    def forget(self, *, before: date) -> date | None:
+        """Drop the oldest day before that date, None when there is none; what it had counted stays known."""
         ...
 
 
