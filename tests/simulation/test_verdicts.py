@@ -9,6 +9,7 @@ import pytest
 from sluice.core.errors import DatabaseUnavailable, InvariantBroken
 from sluice.core.slices import Claim, Committed, Draft
 from tests.memory.commits import MemoryCommits
+from tests.simulation import universe
 from tests.simulation.__main__ import replay
 from tests.simulation.guards import Guards
 from tests.simulation.verdicts import noticed, violation_of
@@ -85,3 +86,10 @@ def test_a_control_that_lets_nothing_be_done_is_no_catch() -> None:
     violation = violation_of(0, Guards(commits=commits_that_raise(DatabaseUnavailable("always"))))
     assert isinstance(violation, NeverAtRest)
     assert isinstance(violation, TELLS_OF_NO_GUARD)
+
+
+def test_nor_is_it_rest_once_cleanup_has_given_all_runs_up(monkeypatch: pytest.MonkeyPatch) -> None:
+    """However many steps there are to come to rest."""
+    monkeypatch.setattr(universe, "MOST_STEPS_TO_REST", 1_000_000)
+    violation = violation_of(0, Guards(commits=commits_that_raise(DatabaseUnavailable("always"))))
+    assert isinstance(violation, NeverAtRest)
